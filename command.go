@@ -1,0 +1,140 @@
+package parley
+
+// Command is something a client wants. Dialects decode frames into commands;
+// HTTP routes make the same ones. There are two kinds: those a Conn carries out
+// itself (ConnCommand) and those the engine does (the rest).
+type Command interface{ command() }
+
+// ConnCommand is a command about the Conn itself: authentication, interest, life.
+type ConnCommand interface {
+	Command
+	connCommand()
+}
+
+// Commands of a Conn.
+type (
+	// Authenticate names a token in a first frame, or refreshes it in band. Cursor
+	// is where to resume; HasCursor tells an empty one from none.
+	Authenticate struct {
+		Token     string
+		Cursor    string
+		HasCursor bool
+	}
+	// Subscribe adds to what the Conn hears. Ref is the client's own id of the
+	// subscription (topics) and replaces an earlier one of the same Ref; empty on
+	// surfaces that have none. AfterSeq asks for the history of the one
+	// conversation named, messages with a greater seq (bot).
+	Subscribe struct {
+		Ref           string
+		Interest      Interest
+		AfterSeq      uint64
+		HasAfterSeq   bool
+		Conversations []ConversationID // in the order named, for the acknowledgement
+	}
+	// Unsubscribe takes away what an earlier Subscribe added.
+	Unsubscribe struct {
+		Ref      string
+		Interest Interest
+	}
+	// Resume is the whole set of interests of a Conn that named a cursor: output is
+	// held until it comes.
+	Resume struct{ Subscriptions []Subscribe }
+	// Ping asks for a Pong frame.
+	Ping struct{}
+	// Ignore is a frame that is accepted and means nothing.
+	Ignore struct{}
+)
+
+// Commands of the engine.
+type (
+	// CreateConversation begins a conversation; the caller is its owner and needs
+	// not be among Members. A direct or agent_direct one of a pair that has one
+	// already answers with that one.
+	CreateConversation struct {
+		Kind        ConversationKind // empty: by the members
+		Title       string
+		Description string
+		Members     []PrincipalID
+	}
+	// AddMembers makes principals join; those who are members already are left as
+	// they are.
+	AddMembers struct {
+		Conversation ConversationID
+		Members      []PrincipalID
+		Role         Role // empty: member, or agent for an agent
+	}
+	// RemoveMember ends a stay; a member may remove itself.
+	RemoveMember struct {
+		Conversation ConversationID
+		Member       PrincipalID
+	}
+	// CloseConversation stops a conversation from taking messages. Idempotent.
+	CloseConversation struct {
+		Conversation ConversationID
+		Reason       string
+	}
+	// PostMessage stores a message; acknowledged means committed (P1).
+	PostMessage struct {
+		Conversation ConversationID
+		Content      string
+		ContentType  string // empty: text
+		ContentMeta  string
+		ReplyTo      MessageID
+		ThreadRole   string
+		TaskID       string
+		ClientMsgID  string
+		Internal     bool
+		Origin       string // the Conn it came over; empty for HTTP
+	}
+	// SetTyping tells that the caller types or stopped.
+	SetTyping struct {
+		Conversation ConversationID
+		On           bool
+		Origin       string
+	}
+	// PublishEvent tells a custom, memory, offering or system event.
+	PublishEvent struct {
+		Type           EventType
+		Channel        string
+		Data           RawJSON // a JSON object; nil is {}
+		Targets        []PrincipalID
+		IdempotencyKey string
+	}
+)
+
+func (Authenticate) command()       {}
+func (Subscribe) command()          {}
+func (Unsubscribe) command()        {}
+func (Resume) command()             {}
+func (Ping) command()               {}
+func (Ignore) command()             {}
+func (CreateConversation) command() {}
+func (AddMembers) command()         {}
+func (RemoveMember) command()       {}
+func (CloseConversation) command()  {}
+func (PostMessage) command()        {}
+func (SetTyping) command()          {}
+func (PublishEvent) command()       {}
+
+func (Authenticate) connCommand() {}
+func (Subscribe) connCommand()    {}
+func (Unsubscribe) connCommand()  {}
+func (Resume) connCommand()       {}
+func (Ping) connCommand()         {}
+func (Ignore) connCommand()       {}
+
+// Result is what a command of the engine led to.
+type Result struct {
+	// Conversation is set by the conversation commands and by PostMessage.
+	Conversation *Conversation
+	// Members are the conversation's, set by CreateConversation and AddMembers.
+	Members []Membership
+	// Message is set by PostMessage.
+	Message *Message
+	// Event is what the command caused: the published event, the first of several.
+	// Nil where nothing changed.
+	Event *Event
+	// Repeated says that an idempotency key or a pair was known already: the answer
+	// is the first one's.
+	Repeated bool
+}

@@ -1,0 +1,70 @@
+package parley
+
+import "time"
+
+// Message is what someone said. Content is UTF-8 text.
+//
+// The json tags are those of the canonical body kept in the store and told over
+// the bus; every dialect spells its own.
+type Message struct {
+	ID           MessageID      `json:"id"`
+	Conversation ConversationID `json:"conversation"`
+	// Seq is the message's place in its conversation, 1, 2, 3, … kept for ever:
+	// deleted and hidden messages keep theirs.
+	Seq         uint64        `json:"seq"`
+	Sender      PrincipalID   `json:"sender"`
+	SenderKind  PrincipalKind `json:"sender_kind"`
+	SenderName  string        `json:"sender_name,omitempty"`
+	Content     string        `json:"content"`
+	ContentType string        `json:"content_type"` // text, image, audio, video, file, task, result, system
+	// ContentMeta is the client's own string, stored and returned untouched.
+	ContentMeta string    `json:"content_meta,omitempty"`
+	ReplyTo     MessageID `json:"reply_to,omitzero"`
+	ThreadID    MessageID `json:"thread_id,omitzero"`
+	ThreadRole  string    `json:"thread_role,omitempty"` // main, aside
+	TaskID      string    `json:"task_id,omitempty"`
+	// ClientMsgID makes the send idempotent for ever within (conversation, sender).
+	ClientMsgID string    `json:"client_msg_id,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	EditedAt    time.Time `json:"edited_at,omitzero"`
+	EditCount   int       `json:"edit_count,omitempty"`
+	// Internal messages are heard by those for whom Membership.HearsInternal holds;
+	// the others find {seq, hidden:true} in history and sync.
+	Internal  bool `json:"internal,omitempty"`
+	Forwarded bool `json:"forwarded,omitempty"`
+	Deleted   bool `json:"deleted,omitempty"`
+	// Run is set on a message that an agent's run became.
+	Run *RunRef `json:"run,omitempty"`
+	// Origin is the Conn that sent it; that one socket is not told again on the
+	// bot surface. Empty for messages that came over HTTP.
+	Origin string `json:"origin,omitempty"`
+}
+
+// RunRef ties a message to the run it grew from.
+type RunRef struct {
+	ID     RunID     `json:"id"`
+	Status RunStatus `json:"status"`
+	// After is the org-log offset of the conversation's last event when the run
+	// began: a Conn that resumed from there or later had heard its beginning.
+	After uint64 `json:"after"`
+}
+
+// Message events, conversation scope.
+const (
+	MessageCreated EventType = "message.created"
+	MessageUpdated EventType = "message.updated"
+	MessageDeleted EventType = "message.deleted"
+)
+
+// MessageBody is the body of message.* events: the message as stored.
+type MessageBody struct{ Message }
+
+func messageSpecs() []EventSpec {
+	body := func() Body { return new(MessageBody) }
+	topic := func(event string) TopicName { return TopicName{"conversations", "conversation", event} }
+	return []EventSpec{
+		{MessageCreated, Durable, ConversationScope, ChannelConversation, topic("message_posted"), "a message was stored", body},
+		{MessageUpdated, Durable, ConversationScope, ChannelConversation, topic("message_updated"), "a message's content changed", body},
+		{MessageDeleted, Durable, ConversationScope, ChannelConversation, topic("message_deleted"), "a message was deleted for everyone; its seq stays", body},
+	}
+}

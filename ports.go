@@ -1,0 +1,291 @@
+package parley
+
+import (
+	"context"
+	"time"
+)
+
+// Dialect is a pure codec of one surface: frames ⇄ commands, events and replies.
+// It does no I/O, takes no locks and starts no goroutines; one value serves
+// every Conn concurrently.
+type Dialect interface {
+	// Name is the surface's name: events, bot, topics, chat.
+	Name() string
+	// Decode reads one inbound text frame of at most Limits.FrameBytes, valid
+	// UTF-8. The error is an *Error with CodeInvalidFormat (not JSON, wrong shape,
+	// unknown frame) or CodeInvalidArgument (a field's value); the command returned
+	// with it, where not nil, says what the frame was about, so that the Failure can
+	// name it.
+	Decode(frame []byte) (Command, error)
+	// AppendEvent appends the one frame that tells e in this dialect and view to
+	// dst, JSON text without a WebSocket header; dst unchanged where the dialect does
+	// not speak the type or the view hides it. The frame of a durable event carries
+	// its cursor.
+	AppendEvent(dst []byte, e *Event, v View) []byte
+	// AppendReply appends the one frame that says r; dst unchanged where the
+	// contract has no such frame.
+	AppendReply(dst []byte, r Reply) []byte
+	// Speaks reports whether AppendEvent has a frame for the type; custom types are
+	// asked for by a type that EventSpecs does not list.
+	Speaks(t EventType) bool
+}
+
+// Tx is one transaction of a Store. Its methods may be called only from within
+// the function it was passed to, one at a time. Rows it hands out are the
+// caller's own copies.
+type Tx interface {
+	// Conversation reads a conversation and holds it until the transaction ends: no
+	// other transaction can take a number of it meanwhile. ErrNotFound where there is
+	// none in the org.
+	Conversation(org OrgID, id ConversationID) (*Conversation, error)
+	// ConversationByPair finds a direct or agent_direct conversation by its PairKey.
+	// ErrNotFound where there is none.
+	ConversationByPair(org OrgID, pairKey string) (*Conversation, error)
+	// InsertConversation stores a new one. ErrConflict where its PairKey is taken.
+	InsertConversation(c *Conversation) error
+	// UpdateConversation writes title, description, status, seq, change_seq and
+	// last activity of one that Conversation returned or InsertConversation stored.
+	UpdateConversation(c *Conversation) error
+
+	// Members lists the open stays, in the order they began.
+	Members(org OrgID, id ConversationID) ([]Membership, error)
+	// Member returns the open stay of one principal. ErrNotFound where there is none.
+	Member(org OrgID, id ConversationID, principal PrincipalID) (*Membership, error)
+	// InsertMember begins a stay. ErrConflict where one is open.
+	InsertMember(m *Membership) error
+	// EndMember ends the open stay, with its last change_seq and its last visible
+	// message. ErrNotFound where none is open.
+	EndMember(org OrgID, id ConversationID, principal PrincipalID, to, toSeq uint64) error
+
+	// InsertMessage stores a message. ErrConflict where its seq, or its ClientMsgID
+	// by the same sender in the conversation, is taken.
+	InsertMessage(m *Message, org OrgID) error
+	// MessageByClientID finds what a sender sent under a ClientMsgID. ErrNotFound
+	// where there is none.
+	MessageByClientID(org OrgID, id ConversationID, sender PrincipalID, clientMsgID string) (*Message, error)
+
+	// AppendEvent adds a durable event to the org's log; its Position is given at
+	// the commit or by Sequence. Two events of one transaction keep their order.
+	AppendEvent(e *Event) error
+	// Published finds the event that a principal published under an idempotency
+	// key, with the hash of the request. ErrNotFound where there is none.
+	Published(org OrgID, principal PrincipalID, key string) (eventID EventID, at time.Time, hash []byte, err error)
+	// RecordPublished remembers it, for ever. ErrConflict where the key is taken.
+	RecordPublished(org OrgID, principal PrincipalID, key string, eventID EventID, at time.Time, hash []byte) error
+
+	// UpsertPrincipal remembers who has been seen, so that members and senders have
+	// kinds and names.
+	UpsertPrincipal(p *Principal) error
+	// Principal returns who was seen under an id. ErrNotFound where nobody was.
+	Principal(org OrgID, id PrincipalID) (*Principal, error)
+
+	// InsertRun stores a run. ErrConflict where (Trigger, Agent) has one already.
+	InsertRun(r *Run) error
+	// Run reads a run and holds it until the transaction ends.
+	Run(org OrgID, id RunID) (*Run, error)
+	// UpdateRun writes status, owner, epoch and end of a run that Run returned.
+	UpdateRun(r *Run) error
+}
+
+// Store is what is remembered: the log and the truth. All methods may be called
+// concurrently. A store that cannot be reached answers ErrUnavailable.
+type Store interface {
+	// Update runs fn in one transaction and returns once it is committed and, where
+	// the store syncs (the default), synced: P1 rests on it. An error of fn rolls
+	// back and is returned as it is. fn may be run again from its start after a
+	// conflict with another transaction, so it must have no effect but through tx;
+	// it must not block on anything but tx.
+	Update(ctx context.Context, fn func(tx Tx) error) error
+
+	Reader
+	Log
+	Credentials
+
+	// Ping reports whether the store answers.
+	Ping(ctx context.Context) error
+	// Close ends it; what was acknowledged is kept.
+	Close() error
+}
+
+// Page asks for a part of a list: at most Limit rows (0: 100) after Cursor, which
+// is empty for the first page and else what the last page returned.
+type Page struct {
+	Limit  int
+	Cursor string
+}
+
+// Reader reads committed state, outside of any transaction.
+type Reader interface {
+	// Conversation reads one. ErrNotFound where there is none in the org.
+	Conversation(ctx context.Context, org OrgID, id ConversationID) (*Conversation, error)
+	// Stays lists every stay in a conversation, ended ones too, in the order of
+	// From; empty where there is no such conversation.
+	Stays(ctx context.Context, org OrgID, id ConversationID) ([]Membership, error)
+	// ConversationsOf lists the conversations in which a principal has an open
+	// stay and that are not deleted, the latest activity first. next is empty at the
+	// end.
+	ConversationsOf(ctx context.Context, org OrgID, principal PrincipalID, page Page) (list []Conversation, next string, err error)
+	// Messages lists the messages with from <= seq <= to, ascending, at most limit;
+	// to 0 is the newest. With newest set it is the last limit of that range, still
+	// ascending.
+	Messages(ctx context.Context, org OrgID, id ConversationID, from, to uint64, limit int, newest bool) ([]Message, error)
+	// Run reads one run. ErrNotFound where there is none.
+	Run(ctx context.Context, org OrgID, id RunID) (*Run, error)
+	// OpenRuns lists the runs that are running, of one org or, where org is empty,
+	// of all.
+	OpenRuns(ctx context.Context, org OrgID) ([]Run, error)
+	// Principal returns who was seen under an id. ErrNotFound where nobody was.
+	Principal(ctx context.Context, org OrgID, id PrincipalID) (*Principal, error)
+}
+
+// ReplayQuery asks for what a listener missed. An event is wanted where its log
+// key is one of Keys; with All set, every event of the org.
+type ReplayQuery struct {
+	Org OrgID
+	// After is exclusive, UpTo inclusive.
+	After, UpTo uint64
+	// Keys are log keys (ConversationKey, PrincipalKey, ChannelKey).
+	Keys []string
+	// Member adds the conversations in which this principal has or had a stay; empty
+	// adds none.
+	Member PrincipalID
+	All    bool
+	// Limit bounds the events of one page.
+	Limit int
+}
+
+// Log is the ordered side of a store: each org's durable events by Position.
+type Log interface {
+	// Sequence hands out the committed events that were not handed out before, in
+	// Position order per org, giving them their Positions first where the commit has
+	// not: conversations keep their change_seq order. At most limit; none is an empty
+	// slice. Events that another process's Sequence handed out do not come again.
+	// Callers are serialized by the store.
+	Sequence(ctx context.Context, limit int) ([]*Event, error)
+	// Head returns the Position of an org's last event; zero where it has none.
+	Head(ctx context.Context, org OrgID) (Position, error)
+	// Heads returns the heads of all orgs that have events.
+	Heads(ctx context.Context) (map[OrgID]Position, error)
+	// ReadLog lists an org's events with after < offset <= upTo in order, at most
+	// limit. Erased or trimmed ones are missing.
+	ReadLog(ctx context.Context, org OrgID, after, upTo uint64, limit int) ([]*Event, error)
+	// Replay lists what a listener missed, in order, at most q.Limit events, and the
+	// offset up to which the page is complete: q.UpTo where nothing is left.
+	Replay(ctx context.Context, q ReplayQuery) (events []*Event, completeTo uint64, err error)
+	// CheckCursor tells whether a Position is of this log (else ErrCursor), and
+	// whether everything after it that the query's keys, member and All name is still
+	// kept (else ErrGone). The zero Position is of every log.
+	CheckCursor(ctx context.Context, q ReplayQuery, at Position) error
+	// Locate returns the Position of an offset: with the epoch it was given in. The
+	// offset 0 is the zero Position.
+	Locate(ctx context.Context, org OrgID, offset uint64) (Position, error)
+	// LastOffset returns the offset of the last event with this log key that has a
+	// Position; 0 where there is none.
+	LastOffset(ctx context.Context, org OrgID, key string) (uint64, error)
+	// TrimLog deletes the events before a time; rows, numbers and heads stay.
+	TrimLog(ctx context.Context, before time.Time) (deleted int, err error)
+	// Checkpoint returns how far a named worker has come in an org's log; 0 at first.
+	Checkpoint(ctx context.Context, worker string, org OrgID) (uint64, error)
+	// SetCheckpoint moves it forward; it never goes back.
+	SetCheckpoint(ctx context.Context, worker string, org OrgID, offset uint64) error
+}
+
+// APIKey is a back end's credential. The secret itself is shown once and never
+// stored.
+type APIKey struct {
+	ID        KeyID
+	Org       OrgID
+	Name      string
+	Principal PrincipalID // who acts with it
+	Scopes    []Scope
+	Hash      []byte // SHA-256 of the secret
+	CreatedAt time.Time
+	RevokedAt time.Time // zero while valid
+}
+
+// Credentials is what the store remembers of who may speak.
+type Credentials interface {
+	InsertKey(ctx context.Context, k *APIKey) error
+	// KeyByHash finds a key, revoked or not. ErrNotFound where there is none.
+	KeyByHash(ctx context.Context, hash []byte) (*APIKey, error)
+	Keys(ctx context.Context, org OrgID) ([]APIKey, error)
+	// Revoke withdraws a credential (Principal.Credential) from a time on; a key is
+	// marked as revoked too. Idempotent.
+	Revoke(ctx context.Context, org OrgID, credential string, at time.Time) error
+	// Revocations lists the credentials revoked at or after a time.
+	Revocations(ctx context.Context, since time.Time) ([]Revocation, error)
+
+	// Heartbeat says that a node lives for ttl from now, by the store's clock.
+	Heartbeat(ctx context.Context, node string, ttl time.Duration) error
+	// LiveNodes lists the nodes whose heartbeat has not run out.
+	LiveNodes(ctx context.Context) ([]string, error)
+}
+
+// Revocation is one withdrawn credential.
+type Revocation struct {
+	Org        OrgID
+	Credential string
+	At         time.Time
+}
+
+// Bus is how nodes tell each other. Delivery is at most once and in order per
+// publisher and subject; what it loses the receiver reads from the store. All
+// methods may be called concurrently.
+//
+// A subject is dot-separated tokens; OrgSubject makes one of an org id. In a
+// subscription `*` stands for one token.
+type Bus interface {
+	// Publish sends data; it returns before anyone has it. The bus keeps no reference
+	// to data.
+	Publish(subject string, data []byte) error
+	// Subscribe calls fn for each message, one at a time, until the returned function
+	// is called, which waits for a running fn (unless called by it). reply is empty
+	// where no answer is wanted. fn must not keep data.
+	Subscribe(subject string, fn func(subject, reply string, data []byte)) (stop func(), err error)
+	// Request sends data and waits for the first answer; ErrUnavailable where nobody
+	// listens or the context ends.
+	Request(ctx context.Context, subject string, data []byte) ([]byte, error)
+	// Ready reports nil while the bus is connected.
+	Ready() error
+	Close() error
+}
+
+// MaxBusMessage is the largest message a Bus takes, in bytes.
+const MaxBusMessage = 768 << 10
+
+// RunRecord is one entry of the run log: an event of a run, as MarshalEvent
+// writes it.
+type RunRecord struct {
+	Run   RunID
+	Event []byte
+}
+
+// RunLog keeps what runs say while they run, so that no client has seen anything
+// that a crash can take back. It survives the death of the process, not
+// necessarily of the machine.
+type RunLog interface {
+	// Append keeps a batch that may hold records of many runs, in order, and
+	// returns once it is kept.
+	Append(ctx context.Context, batch []RunRecord) error
+	// Read calls fn with the kept records of one run, in order.
+	Read(ctx context.Context, run RunID, fn func(RunRecord) error) error
+	// Forget lets go of a run's records; they may be kept longer.
+	Forget(ctx context.Context, run RunID) error
+}
+
+// Authenticator tells who a token speaks for.
+type Authenticator interface {
+	// Authenticate verifies a token of any class. The error is an *Error with
+	// CodeUnauthenticated whatever was wrong with it, or CodeUnavailable.
+	Authenticate(ctx context.Context, token string) (*Principal, error)
+}
+
+// IDs makes ids. All methods may be called concurrently; ids of one node made one
+// after the other are in order.
+type IDs interface{ NewID() [16]byte }
+
+// OrgSubject makes a bus subject for an org: `log` and `live` are the prefixes in
+// use. The org is escaped like a topic's segment, so that no id can widen it.
+func OrgSubject(prefix string, org OrgID) string {
+	return string(AppendSegment(append([]byte(prefix), '.'), string(org)))
+}
