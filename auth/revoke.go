@@ -1,0 +1,183 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+const (
+	pollInterval = 500 * time.Millisecond // between two looks at the store's revocations
+	pollTimeout  = 2 * time.Second        // for one look
+	freshFor     = 5 * time.Second        // how long the last look is worth something
+	// pollOverlap is how far each look reaches back before the one before it: the
+	// clocks of those who revoke differ, and a revocation is stamped before it is
+	// committed.
+	pollOverlap = 5 * time.Minute
+)
+
+// credential names one thing that can be revoked.
+type credential struct {
+	org parley.OrgID
+	id  string
+}
+
+func credentialOf(p *parley.Principal) credential { return credential{p.Org, p.Credential} }
+
+type listener struct {
+	fn func(parley.OrgID, string)
+}
+
+// OnRevoke has fn called once for each credential that is revoked from now on,
+// until the returned function is called. fn must not block: it runs on the
+// goroutine that noticed, with no lock held. A Conn that registered itself asks
+// Revoked once more afterwards, for the revocation that came between.
+func (a *Authenticator) OnRevoke(fn func(org parley.OrgID, credential string)) (cancel func()) {
+	l := &listener{fn}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.listeners[l] = true
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.listeners, l)
+	}
+}
+
+// Revoked reports whether a credential was revoked, as far as this node knows.
+// A token without one cannot be revoked.
+func (a *Authenticator) Revoked(org parley.OrgID, id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return id != "" && a.revoked[credential{org, id}]
+}
+
+// Revoke withdraws a credential: it is stored, and in effect on this node at
+// once. Other nodes learn of it by the control subject (see Apply) or their poll.
+func (a *Authenticator) Revoke(ctx context.Context, org parley.OrgID, id string) error {
+	if err := a.store.Revoke(ctx, org, id, time.Now().UTC()); err != nil {
+		return fmt.Errorf("revoke credential: %w", err)
+	}
+	a.Apply(parley.Revocation{Org: org, Credential: id})
+	return nil
+}
+
+// Apply puts revocations into effect on this node, whoever told of them. What is
+// in effect already is not told again. A revocation is in effect from the moment
+// it is known: its time is another node's clock's.
+func (a *Authenticator) Apply(list ...parley.Revocation) {
+	gone, listeners := a.note(list)
+	for _, c := range gone {
+		a.cache.drop(c)
+		for _, l := range listeners {
+			l.fn(c.org, c.id)
+		}
+	}
+}
+
+func (a *Authenticator) note(list []parley.Revocation) (gone []credential, listeners []*listener) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range list {
+		if c := (credential{r.Org, r.Credential}); r.Credential != "" && !a.revoked[c] {
+			a.revoked[c] = true
+			gone = append(gone, c)
+		}
+	}
+	for l := range a.listeners {
+		listeners = append(listeners, l)
+	}
+	return gone, listeners
+}
+
+// Watch looks for revocations each 500 ms until ctx ends; a store that does not
+// answer is asked again.
+func (a *Authenticator) Watch(ctx context.Context) {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		a.polling.Lock()
+		err := a.poll(ctx)
+		a.polling.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		a.report(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Fresh reports whether this node knows what was revoked up to 5 s ago. A node
+// that does not, and is not told over the bus either, stops delivering (P6).
+func (a *Authenticator) Fresh() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.loaded && time.Since(a.polled) <= freshFor
+}
+
+// refresh makes sure that the revocations are fresh. Callers that find them old
+// wait for one poll between them, and for half a second believe what it said.
+func (a *Authenticator) refresh(ctx context.Context) error {
+	if a.Fresh() {
+		return nil
+	}
+	a.polling.Lock()
+	defer a.polling.Unlock()
+	if a.Fresh() {
+		return nil
+	}
+	a.mu.Lock()
+	failed, failure := a.failed, a.failure
+	a.mu.Unlock()
+	if failure != nil && time.Since(failed) < pollInterval {
+		return failure
+	}
+	// What one poll says is for all who wait: a caller that hangs up must not fail
+	// the others.
+	return a.poll(context.WithoutCancel(ctx))
+}
+
+// poll asks the store once; a.polling is held.
+func (a *Authenticator) poll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	began := time.Now()
+	a.mu.Lock()
+	var since time.Time // at first, everything ever
+	if a.loaded {
+		since = a.polled.Add(-pollOverlap)
+	}
+	a.mu.Unlock()
+	list, err := a.store.Revocations(ctx, since.Round(0))
+	if err != nil {
+		err = fmt.Errorf("read revocations: %w", err)
+		a.mu.Lock()
+		a.failed, a.failure = time.Now(), err
+		a.mu.Unlock()
+		return err
+	}
+	a.Apply(list...)
+	a.mu.Lock()
+	a.loaded, a.polled, a.failure = true, began, nil
+	a.mu.Unlock()
+	return nil
+}
+
+// report tells the log when the store stops answering and when it does again;
+// only Watch calls it.
+func (a *Authenticator) report(err error) {
+	if down := err != nil; down != a.down {
+		a.down = down
+		if down {
+			a.log.Warn("revocations cannot be read", "error", err)
+		} else {
+			a.log.Info("revocations can be read again")
+		}
+	}
+}
