@@ -1,6 +1,7 @@
 package dialecttest
 
 import (
+	"hash/crc32"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -37,9 +38,9 @@ const Multibyte = "Zwölf Boxkämpfer 日本語 👩‍🚀"
 
 // UUID makes the n-th of the ids the samples are made of: a UUIDv7, different for
 // each n.
-func UUID(n byte) [16]byte {
+func UUID(n int) [16]byte {
 	ms := uint64(Time.UnixMilli()) + uint64(n)
-	id := [16]byte{6: 0x70, 8: 0x80, 15: n}
+	id := [16]byte{6: 0x70, 8: 0x80, 14: byte(n >> 8), 15: byte(n)}
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
@@ -61,16 +62,18 @@ const (
 	Robot parley.PrincipalID = "agent_robot"
 )
 
-// builder numbers the samples: ids, change_seq and Position all grow.
-type builder struct {
-	list []Sample
-	n    byte
-}
+type builder struct{ list []Sample }
 
+// add makes a sample. Its id, change_seq and Position follow from its name, so
+// that a sample more changes no transcript of another.
 func (b *builder) add(variant string, t parley.EventType, body parley.Body, change func(*parley.Event)) {
-	b.n++
+	name := string(t)
+	if variant != "" {
+		name += "/" + variant
+	}
+	n := 100 + int(crc32.ChecksumIEEE([]byte(name))%10000)
 	e := &parley.Event{
-		ID: parley.EventID(UUID(100 + b.n)), Org: Org, Type: t, Time: Time,
+		ID: parley.EventID(UUID(n)), Org: Org, Type: t, Time: Time,
 		Actor: Ada, ActorKind: parley.KindUser, Body: body,
 	}
 	spec, known := parley.SpecOf(t)
@@ -80,17 +83,13 @@ func (b *builder) add(variant string, t parley.EventType, body parley.Body, chan
 		e.Class, e.Channel = parley.Durable, "app-channel"
 	}
 	if known && spec.Scope == parley.ConversationScope {
-		e.Conversation, e.ChangeSeq = Conversation, uint64(b.n)
+		e.Conversation, e.ChangeSeq = Conversation, uint64(n)
 	}
 	if change != nil {
 		change(e)
 	}
 	if e.Class == parley.Durable {
-		e.Position = parley.Position{Epoch: 0x5eed_0000_cafe_f00d, Offset: uint64(b.n) * 100}
-	}
-	name := string(t)
-	if variant != "" {
-		name += "/" + variant
+		e.Position = parley.Position{Epoch: 0x5eed_0000_cafe_f00d, Offset: uint64(n)}
 	}
 	b.list = append(b.list, Sample{name, e})
 }

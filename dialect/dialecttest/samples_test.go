@@ -12,12 +12,16 @@ import (
 // The suite is worth what its samples are worth: of every type there is one that
 // bears the type's name, and every field of every body is filled in some sample.
 func TestSamplesAreComplete(t *testing.T) {
-	byName := map[string]*parley.Event{}
+	byName, byID := map[string]*parley.Event{}, map[parley.EventID]string{}
 	for _, s := range Events() {
 		if byName[s.Name] != nil {
 			t.Errorf("two samples are called %s", s.Name)
 		}
 		byName[s.Name] = s.Event
+		if byID[s.Event.ID] != "" {
+			t.Errorf("%s and %s have the same id", byID[s.Event.ID], s.Name)
+		}
+		byID[s.Event.ID] = s.Name
 	}
 	for _, spec := range parley.EventSpecs() {
 		e := byName[string(spec.Type)]
