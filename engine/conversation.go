@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/parley-chat/parley"
+)
+
+func (e *Engine) createConversation(ctx context.Context, p *parley.Principal, cmd parley.CreateConversation) (parley.Result, error) {
+	others, err := checkPrincipals("members", cmd.Members, e.Limits.MembersPerCall)
+	if err := firstError(err,
+		checkText("title", cmd.Title, maxTitle),
+		checkText("description", cmd.Description, maxDescription)); err != nil {
+		return parley.Result{}, err
+	}
+	others = slices.DeleteFunc(others, func(id parley.PrincipalID) bool { return id == p.ID })
+
+	var result parley.Result
+	err = e.update(ctx, p, func(w *write) error {
+		members, err := w.principals(others)
+		if err != nil {
+			return err
+		}
+		kind, err := kindFor(cmd.Kind, p, members)
+		if err != nil {
+			return err
+		}
+		c := &parley.Conversation{
+			Org: p.Org, ID: e.IDs.NewID(), Kind: kind, Title: cmd.Title, Description: cmd.Description,
+			CreatedBy: p.ID, Status: parley.StatusActive, CreatedAt: w.now,
+		}
+		if kind == parley.KindDirect {
+			found, err := w.findDirect(c, others[0])
+			if err != nil || found != nil {
+				result = parley.Result{Conversation: found, Repeated: true}
+				if err == nil {
+					result.Members, err = w.Members(found.Org, found.ID)
+				}
+				return err
+			}
+		}
+		result, err = w.begin(c, members)
+		return err
+	})
+	return result, err
+}
+
+func (w *write) principals(ids []parley.PrincipalID) ([]parley.Principal, error) {
+	list := make([]parley.Principal, len(ids))
+	for i, id := range ids {
+		var err error
+		if list[i], err = w.principal(id); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// kindFor settles what sort of conversation the caller and the others make, and
+// refuses a sort that is named but does not fit.
+func kindFor(named parley.ConversationKind, caller *parley.Principal, others []parley.Principal) (parley.ConversationKind, error) {
+	agents := 0
+	for _, p := range append([]parley.Principal{*caller}, others...) {
+		if p.Kind == parley.KindAgent {
+			agents++
+		}
+	}
+	pair := len(others) == 1
+	switch named {
+	case "":
+		switch {
+		case pair && agents == 0:
+			return parley.KindDirect, nil
+		case pair && agents == 1:
+			return parley.KindAgentDirect, nil
+		case agents > 0:
+			return parley.KindAgentGroup, nil
+		}
+		return parley.KindGroup, nil
+	case parley.KindDirect:
+		if !pair || agents > 0 {
+			return "", invalid("members", "a direct conversation has exactly one other member, who is not an agent")
+		}
+	case parley.KindAgentDirect:
+		if !pair || agents != 1 {
+			return "", invalid("members", "an agent_direct conversation is between one person and one agent")
+		}
+	case parley.KindGroup, parley.KindAgentGroup:
+	default:
+		return "", invalid("kind", "kind is not known")
+	}
+	return named, nil
+}
+
+// findDirect finds the open direct conversation of the caller and another, or
+// gives c the pair's next free key and returns nil. A pair whose conversation was
+// closed begins another, under the next key.
+func (w *write) findDirect(c *parley.Conversation, other parley.PrincipalID) (*parley.Conversation, error) {
+	for n := 0; ; n++ {
+		c.PairKey = pairKey(w.caller.ID, other, n)
+		found, err := w.ConversationByPair(c.Org, c.PairKey)
+		if errors.Is(err, parley.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find conversation of a pair: %w", err)
+		}
+		if found.Status == parley.StatusActive {
+			return found, nil
+		}
+	}
+}
+
+// pairKey is the same for both of a pair, and no other's: the first id's length
+// keeps apart pairs whose ids run into each other. n counts the pair's closed
+// conversations.
+func pairKey(a, b parley.PrincipalID, n int) string {
+	a, b = min(a, b), max(a, b)
+	key := strconv.Itoa(len(a)) + ":" + string(a) + ":" + string(b)
+	if n > 0 {
+		key = strconv.Itoa(n) + "/" + key
+	}
+	return key
+}
+
+// begin stores a new conversation with its caller as owner and the others.
+func (w *write) begin(c *parley.Conversation, others []parley.Principal) (parley.Result, error) {
+	owner := w.stay(c, w.caller, parley.RoleOwner)
+	members := []parley.Membership{owner}
+	for i := range others {
+		members = append(members, w.stay(c, &others[i], ""))
+	}
+	body := conversationBody(c)
+	for i := range members {
+		body.Members = append(body.Members, memberBody(&members[i]))
+	}
+	ev := w.event(c, parley.ConversationCreated, &body)
+	if err := w.InsertConversation(c); err != nil {
+		return parley.Result{}, fmt.Errorf("insert conversation: %w", err)
+	}
+	for i := range members {
+		members[i].From, members[i].FromSeq = ev.ChangeSeq, 1
+		if err := w.InsertMember(&members[i]); err != nil {
+			return parley.Result{}, fmt.Errorf("insert member: %w", err)
+		}
+	}
+	return parley.Result{Conversation: c, Members: members, Event: ev}, w.append(ev)
+}
+
+func conversationBody(c *parley.Conversation) parley.ConversationBody {
+	return parley.ConversationBody{
+		ID: c.ID, Kind: c.Kind, Title: c.Title, Description: c.Description,
+		CreatedBy: c.CreatedBy, Status: c.Status, CreatedAt: c.CreatedAt,
+	}
+}
+
+// isPair reports whether a conversation's members are fixed: the two it began with.
+func isPair(kind parley.ConversationKind) bool {
+	return kind == parley.KindDirect || kind == parley.KindAgentDirect
+}
+
+func runsIt(m *parley.Membership) bool {
+	return m.Role == parley.RoleOwner || m.Role == parley.RoleAdmin
+}
+
+func (e *Engine) closeConversation(ctx context.Context, p *parley.Principal, cmd parley.CloseConversation) (parley.Result, error) {
+	if cmd.Reason == "" {
+		cmd.Reason = "ended"
+	}
+	if err := checkOneOf("reason", cmd.Reason, "ended", "user_disconnect", "idle_timeout", "deleted"); err != nil {
+		return parley.Result{}, err
+	}
+	var result parley.Result
+	err := e.update(ctx, p, func(w *write) error {
+		c, m, err := w.conversation(cmd.Conversation)
+		if err != nil {
+			return err
+		}
+		if !runsIt(m) && !isPair(c.Kind) {
+			return parley.Errorf(parley.CodeForbidden, "only an owner or admin may close this conversation")
+		}
+		if c.Status != parley.StatusActive {
+			result = parley.Result{Conversation: c, Repeated: true}
+			return nil
+		}
+		c.Status = parley.StatusClosed
+		body := conversationBody(c)
+		body.Reason = cmd.Reason
+		ev := w.event(c, parley.ConversationClosed, &body)
+		result = parley.Result{Conversation: c, Event: ev}
+		return firstError(w.append(ev), w.save(c))
+	})
+	return result, err
+}

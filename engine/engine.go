@@ -1,0 +1,250 @@
+// Package engine decides what may happen and sees that it is kept: it is the only
+// writer. A command is authorized, validated and limited, and then stored as rows
+// and event in one transaction; what it answers is committed (design.md section
+// 2, P1). It also keeps agents' runs: their text goes to the run log first and is
+// told only once it is there (design.md section 7).
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+// Config is what an Engine is made of. Store, Bus, RunLog, IDs, Limits and Node
+// are needed.
+type Config struct {
+	Store  parley.Store
+	Bus    parley.Bus
+	RunLog parley.RunLog
+	IDs    parley.IDs
+	// Now tells the time; nil is time.Now. Stored times are its milliseconds, UTC.
+	Now    func() time.Time
+	Limits parley.Limits
+	// Node is this process among those that share the store, unique while it lives.
+	Node string
+	// Solo says that no other process shares the store, so that every run of another
+	// owner is an orphan at once.
+	Solo bool
+	// Committed is called after each commit that held an event, and must not block
+	// (the relay's Poke); nil where nobody wants to know.
+	Committed func()
+	// EphemeralTypes are the custom types that are never stored.
+	EphemeralTypes []string
+	// Agents are the agents that live in this process; Org is ignored: each is
+	// known in every org.
+	Agents []parley.Principal
+	// Logger hears of trouble; nil discards.
+	Logger *slog.Logger
+}
+
+// Engine carries out commands. All its methods may be called concurrently.
+type Engine struct {
+	Config
+
+	ephemeral map[parley.EventType]bool
+	agents    map[parley.PrincipalID]parley.Principal
+	seen      *recent[principalKey, parley.Principal]
+	limits    limiters
+	typing    typists
+	tape      tape
+	quiet     quiet // of the live bus
+
+	// ctx ends in Stop; what the engine does on its own account hangs on it.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards what follows; nothing is called under it
+	stopping bool
+	runs     map[parley.RunID]*RunWriter
+	lease    time.Time // until when this node may tell what runs say
+
+	recovering sync.Mutex // one Recover at a time
+}
+
+// New makes an Engine. It does nothing by itself until Run; Stop ends it.
+func New(c Config) *Engine {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Committed == nil {
+		c.Committed = func() {}
+	}
+	e := &Engine{
+		Config:    c,
+		ephemeral: map[parley.EventType]bool{},
+		agents:    map[parley.PrincipalID]parley.Principal{},
+		seen:      newRecent[principalKey, parley.Principal](cacheSize),
+		limits:    newLimiters(c.Limits),
+		runs:      map[parley.RunID]*RunWriter{},
+	}
+	for _, t := range c.EphemeralTypes {
+		e.ephemeral[parley.EventType(t)] = true
+	}
+	for _, a := range c.Agents {
+		a.Kind = parley.KindAgent
+		e.agents[a.ID] = a
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.typing.engine, e.tape.engine = e, e
+	return e
+}
+
+// Do carries out a command on behalf of p. An error is an *Error; nothing was
+// stored then. A conversation that does not exist, is another org's, or in which
+// p has no open stay is CodeNotFound all the same.
+func (e *Engine) Do(ctx context.Context, p *parley.Principal, cmd parley.Command) (parley.Result, error) {
+	result, err := e.do(ctx, p, cmd)
+	if err != nil {
+		failure := parley.AsError(err)
+		if failure.Code == parley.CodeInternal {
+			e.Logger.Error("engine: command failed", "command", fmt.Sprintf("%T", cmd), "org", p.Org, "err", err)
+		}
+		return parley.Result{}, failure
+	}
+	return result, nil
+}
+
+func (e *Engine) do(ctx context.Context, p *parley.Principal, cmd parley.Command) (parley.Result, error) {
+	if a, ok := e.agents[p.ID]; ok && p.Kind != a.Kind {
+		return parley.Result{}, parley.Errorf(parley.CodeForbidden, "this id belongs to an agent")
+	}
+	scope := parley.ScopeConversationsWrite
+	if _, ok := cmd.(parley.PublishEvent); ok {
+		scope = parley.ScopeEventsPublish
+	}
+	if !p.Can(scope) {
+		return parley.Result{}, parley.Errorf(parley.CodeForbidden, "the scope %s is needed", scope)
+	}
+	switch cmd := cmd.(type) {
+	case parley.CreateConversation:
+		return e.createConversation(ctx, p, cmd)
+	case parley.CloseConversation:
+		return e.closeConversation(ctx, p, cmd)
+	case parley.AddMembers:
+		return e.addMembers(ctx, p, cmd)
+	case parley.RemoveMember:
+		return e.removeMember(ctx, p, cmd)
+	case parley.PostMessage:
+		return e.postMessage(ctx, p, cmd)
+	case parley.SetTyping:
+		return e.setTyping(ctx, p, cmd)
+	case parley.PublishEvent:
+		return e.publishEvent(ctx, p, cmd)
+	}
+	return parley.Result{}, fmt.Errorf("%T is not a command of the engine", cmd)
+}
+
+// now is the time as it is stored: whole milliseconds, so that what is read back
+// equals what was answered.
+func (e *Engine) now() time.Time { return e.Now().UTC().Truncate(time.Millisecond) }
+
+// raceRetries bounds how often a write is begun again because another one took
+// its unique key in between.
+const raceRetries = 3
+
+// update runs fn as one transaction of p's. Where a unique key was taken in
+// between (ErrConflict) it runs again, and finds what took it.
+func (e *Engine) update(ctx context.Context, p *parley.Principal, fn func(w *write) error) error {
+	known := e.knows(p)
+	var w *write
+	attempt := func(tx parley.Tx) error {
+		w = &write{Tx: tx, engine: e, caller: p, now: e.now()}
+		if !known {
+			if err := tx.UpsertPrincipal(p); err != nil {
+				return fmt.Errorf("remember principal: %w", err)
+			}
+		}
+		return fn(w)
+	}
+	err := e.Store.Update(ctx, attempt)
+	for range raceRetries {
+		if !errors.Is(err, parley.ErrConflict) {
+			break
+		}
+		err = e.Store.Update(ctx, attempt)
+	}
+	if err != nil {
+		return err
+	}
+	if !known {
+		e.remember(p)
+	}
+	if w.appended {
+		e.Committed()
+	}
+	return nil
+}
+
+// write is one transaction of one caller.
+type write struct {
+	parley.Tx
+	engine   *Engine
+	caller   *parley.Principal
+	now      time.Time
+	appended bool
+}
+
+// conversation reads a conversation and holds it, with the caller's stay.
+func (w *write) conversation(id parley.ConversationID) (*parley.Conversation, *parley.Membership, error) {
+	c, err := w.Conversation(w.caller.Org, id)
+	if err == nil && c.Status == parley.StatusDeleted {
+		err = parley.ErrNotFound
+	}
+	if errors.Is(err, parley.ErrNotFound) {
+		return nil, nil, errNoConversation(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read conversation %s: %w", id, err)
+	}
+	m, err := w.Member(w.caller.Org, id, w.caller.ID)
+	if errors.Is(err, parley.ErrNotFound) {
+		return nil, nil, errNoConversation(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read stay in %s: %w", id, err)
+	}
+	return c, m, nil
+}
+
+// errNoConversation is what every caller hears who may not know of a
+// conversation, whether there is one or not.
+func errNoConversation(cause error) error {
+	return &parley.Error{Code: parley.CodeNotFound, Message: "there is no such conversation", Err: cause}
+}
+
+// event makes the next durable event of a conversation and takes its change_seq.
+func (w *write) event(c *parley.Conversation, t parley.EventType, body parley.Body) *parley.Event {
+	c.ChangeSeq++
+	c.LastActivity = w.now
+	return &parley.Event{
+		ID: w.engine.IDs.NewID(), Org: c.Org, Type: t, Class: parley.Durable, Time: w.now,
+		Actor: w.caller.ID, ActorKind: w.caller.Kind,
+		Conversation: c.ID, ChangeSeq: c.ChangeSeq, Channel: parley.ChannelConversation, Body: body,
+	}
+}
+
+// append stores an event.
+func (w *write) append(ev *parley.Event) error {
+	if err := w.AppendEvent(ev); err != nil {
+		return fmt.Errorf("append %s: %w", ev.Type, err)
+	}
+	w.appended = true
+	return nil
+}
+
+// save writes the numbers a conversation took.
+func (w *write) save(c *parley.Conversation) error {
+	if err := w.UpdateConversation(c); err != nil {
+		return fmt.Errorf("update conversation %s: %w", c.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/parley-chat/parley"
+)
+
+// Bounds of what is published, in bytes.
+const (
+	maxEventType  = 128
+	maxChannel    = 64
+	maxResourceID = 256
+)
+
+// reservedNouns begin the types that commands of their own cause, here or in the
+// spelling of a surface; nobody publishes them (design.md section 10). The nouns
+// of built-in published types are among them: what the table does not list is not
+// a memory, offering or system event.
+var reservedNouns = map[string]bool{
+	"message": true, "conversation": true, "member": true, "typing": true, "run": true, "tool": true,
+	"reaction": true, "receipt": true, "presence": true, "approval": true, "principal": true,
+	"call": true, "notification": true, "memory": true, "offering": true, "system": true,
+}
+
+// publishing is a PublishEvent that was validated.
+type publishing struct {
+	parley.PublishEvent
+	conversation parley.ConversationID // from the data; zero for none
+	resource     string
+	owner        parley.PrincipalID // of a memory item, from the data
+}
+
+func (e *Engine) publishEvent(ctx context.Context, p *parley.Principal, cmd parley.PublishEvent) (parley.Result, error) {
+	pub, err := e.checkPublish(p, cmd)
+	if err != nil {
+		return parley.Result{}, err
+	}
+	if err := e.limits.published(p, e.Now()); err != nil {
+		return parley.Result{}, err
+	}
+	if e.ephemeral[pub.Type] {
+		return e.publishLive(ctx, p, pub)
+	}
+	var result parley.Result
+	err = e.update(ctx, p, func(w *write) (err error) {
+		result, err = w.publish(pub)
+		return err
+	})
+	return result, err
+}
+
+func (e *Engine) checkPublish(p *parley.Principal, cmd parley.PublishEvent) (*publishing, error) {
+	pub := &publishing{PublishEvent: cmd}
+	if err := checkName("type", string(cmd.Type), maxEventType); err != nil {
+		return nil, err
+	}
+	if err := pub.checkType(p); err != nil {
+		return nil, err
+	}
+	targets, err := checkPrincipals("targets", cmd.Targets, e.Limits.MembersPerCall)
+	if err := firstError(err,
+		checkName("channel", pub.Channel, maxChannel),
+		checkText("idempotency_key", cmd.IdempotencyKey, maxID),
+		pub.checkData(e.Limits.FrameBytes)); err != nil {
+		return nil, err
+	}
+	pub.Targets = targets
+	if len(targets) == 0 && pub.owner != "" && pub.Channel == parley.ChannelMemory {
+		pub.Targets = []parley.PrincipalID{pub.owner}
+	}
+	return pub, nil
+}
+
+// checkType tells whether the caller may publish the type on the channel, and
+// fills in the channel of a built-in type.
+func (pub *publishing) checkType(p *parley.Principal) error {
+	spec, builtIn := parley.SpecOf(pub.Type)
+	switch {
+	case builtIn && spec.Scope == parley.ChannelScope:
+		if pub.Channel == "" {
+			pub.Channel = spec.Channel
+		}
+		if pub.Channel != spec.Channel {
+			return invalid("channel", "%s belongs on the channel %s", pub.Type, spec.Channel)
+		}
+	case builtIn || isReserved(pub.Type):
+		return parley.Errorf(parley.CodeForbidden, "%s is not for publishing", pub.Type)
+	}
+	switch pub.Channel {
+	case parley.ChannelMemory, parley.ChannelOffering, parley.ChannelSystem:
+		if !p.Can(parley.ScopeSystemPublish) {
+			return parley.Errorf(parley.CodeForbidden, "the scope %s is needed", parley.ScopeSystemPublish)
+		}
+	}
+	return nil
+}
+
+func isReserved(t parley.EventType) bool {
+	noun, _, _ := strings.Cut(strings.ToLower(string(t)), ".")
+	return reservedNouns[noun]
+}
+
+// checkName holds types and channels to letters, digits, `_`, `-` and single dots
+// between them.
+func checkName(field, s string, limit int) error {
+	if s == "" || len(s) > limit {
+		return invalid(field, "%s must have 1 to %d characters", field, limit)
+	}
+	for i := range len(s) {
+		c := s[i]
+		plain := c == '_' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		dot := c == '.' && i > 0 && i < len(s)-1 && s[i-1] != '.'
+		if !plain && !dot {
+			return invalid(field, "%s may hold letters, digits, _, - and single dots between them", field)
+		}
+	}
+	return nil
+}
+
+// checkData compacts the data and reads from it what the event is about.
+func (pub *publishing) checkData(limit int) error {
+	if len(pub.Data) == 0 {
+		pub.Data = parley.RawJSON("{}")
+	}
+	if len(pub.Data) > limit {
+		return &parley.Error{Code: parley.CodeTooLarge, Message: fmt.Sprintf("data is longer than %d bytes", limit), Field: "data"}
+	}
+	var fields map[string]json.RawMessage
+	if !utf8.Valid(pub.Data) || json.Unmarshal(pub.Data, &fields) != nil || fields == nil {
+		return invalid("data", "data must be a JSON object")
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, pub.Data); err != nil {
+		return invalid("data", "data must be a JSON object")
+	}
+	pub.Data = compact.Bytes()
+	if id, ok := stringField(fields, "id"); ok && len(id) <= maxResourceID {
+		pub.resource = id
+	}
+	if id, ok := stringField(fields, "created_by"); ok && len(id) <= maxID {
+		pub.owner = parley.PrincipalID(id)
+	}
+	if _, ok := fields["conversation_id"]; ok {
+		text, _ := stringField(fields, "conversation_id")
+		id, err := parley.ParseConversationID(text)
+		if err != nil {
+			return invalid("data.conversation_id", "data.conversation_id is not a conversation's id")
+		}
+		pub.conversation = id
+	}
+	return nil
+}
+
+func stringField(fields map[string]json.RawMessage, name string) (string, bool) {
+	var s string
+	raw, ok := fields[name]
+	return s, ok && len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil
+}
+
+// hash tells whether the same was published before under the same key.
+func (pub *publishing) hash() []byte {
+	h := sha256.New()
+	part := func(s string) {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s))))
+		h.Write([]byte(s))
+	}
+	part(string(pub.Type))
+	part(pub.Channel)
+	part(string(pub.Data))
+	for _, t := range pub.Targets {
+		part(string(t))
+	}
+	return h.Sum(nil)
+}
+
+// event makes the event, still without audience.
+func (pub *publishing) event(e *Engine, p *parley.Principal, class parley.Class) *parley.Event {
+	return &parley.Event{
+		ID: e.IDs.NewID(), Org: p.Org, Type: pub.Type, Class: class, Time: e.now(),
+		Actor: p.ID, ActorKind: p.Kind, Channel: pub.Channel,
+		Body: &parley.PublishedBody{Data: pub.Data, ResourceID: pub.resource},
+	}
+}
+
+// address sets whom the event concerns: those targets who are among the members
+// of the conversation, where both are named; its members; the targets; or else
+// the channel.
+func (pub *publishing) address(ev *parley.Event, c *parley.Conversation, isMember func(parley.PrincipalID) bool) {
+	switch {
+	case len(pub.Targets) == 0 && c != nil:
+		ev.Conversation, ev.ChangeSeq = c.ID, c.ChangeSeq
+	case c != nil:
+		ev.Targets = []parley.PrincipalID{}
+		for _, t := range pub.Targets {
+			if isMember(t) {
+				ev.Targets = append(ev.Targets, t)
+			}
+		}
+	default:
+		ev.Targets = pub.Targets
+	}
+}
+
+// publish stores the event; under a key that is known already it answers with
+// what was published first.
+func (w *write) publish(pub *publishing) (parley.Result, error) {
+	ev := pub.event(w.engine, w.caller, parley.Durable)
+	ev.Time = w.now
+	c, members, err := w.audience(pub)
+	if err != nil {
+		return parley.Result{}, err
+	}
+	repeated, err := w.claim(pub, ev)
+	if err != nil {
+		return parley.Result{}, err
+	}
+	if !repeated && c != nil && len(pub.Targets) == 0 {
+		c.ChangeSeq++
+		c.LastActivity = w.now
+	}
+	pub.address(ev, c, func(id parley.PrincipalID) bool { return members[id] })
+	result := parley.Result{Event: ev, Repeated: repeated}
+	if repeated {
+		return result, nil
+	}
+	if c != nil && len(ev.Targets) == 0 && len(pub.Targets) > 0 {
+		return parley.Result{}, invalid("targets", "none of the targets is a member of the conversation")
+	}
+	if err := w.append(ev); err != nil {
+		return parley.Result{}, err
+	}
+	if ev.Conversation.IsZero() {
+		return result, nil
+	}
+	return result, w.save(c)
+}
+
+// audience reads the conversation the data names, nil for none, and its members
+// where targets are to be found among them.
+func (w *write) audience(pub *publishing) (*parley.Conversation, map[parley.PrincipalID]bool, error) {
+	if pub.conversation.IsZero() {
+		return nil, nil, nil
+	}
+	c, _, err := w.conversation(pub.conversation)
+	if err != nil && w.caller.Can(parley.ScopeSystemPublish) && errors.Is(err, parley.ErrNotFound) {
+		c, err = w.Conversation(w.caller.Org, pub.conversation)
+		if errors.Is(err, parley.ErrNotFound) {
+			err = errNoConversation(err)
+		}
+	}
+	if err != nil || len(pub.Targets) == 0 {
+		return c, nil, err
+	}
+	stays, err := w.Members(c.Org, c.ID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read members of %s: %w", c.ID, err)
+	}
+	members := make(map[parley.PrincipalID]bool, len(stays))
+	for i := range stays {
+		members[stays[i].Principal] = true
+	}
+	return c, members, nil
+}
+
+// claim takes the idempotency key for ev, or, where it is taken by the same
+// request, gives ev the id and time of the event that was published under it.
+func (w *write) claim(pub *publishing, ev *parley.Event) (repeated bool, err error) {
+	if pub.IdempotencyKey == "" {
+		return false, nil
+	}
+	hash := pub.hash()
+	id, at, before, err := w.Published(ev.Org, ev.Actor, pub.IdempotencyKey)
+	switch {
+	case err == nil && !bytes.Equal(hash, before):
+		return false, parley.Errorf(parley.CodeConflict, "another event was published under this idempotency_key")
+	case err == nil:
+		ev.ID, ev.Time = id, at
+		return true, nil
+	case !errors.Is(err, parley.ErrNotFound):
+		return false, fmt.Errorf("find published event: %w", err)
+	}
+	if err := w.RecordPublished(ev.Org, ev.Actor, pub.IdempotencyKey, ev.ID, ev.Time, hash); err != nil {
+		return false, fmt.Errorf("record published event: %w", err)
+	}
+	return false, nil
+}
+
+// publishLive tells an event of an ephemeral type. It is not stored, so an
+// idempotency key means nothing.
+func (e *Engine) publishLive(ctx context.Context, p *parley.Principal, pub *publishing) (parley.Result, error) {
+	ev := pub.event(e, p, parley.Ephemeral)
+	var c *parley.Conversation
+	members := map[parley.PrincipalID]bool{}
+	if !pub.conversation.IsZero() {
+		var err error
+		if c, err = e.membersConversation(ctx, p, pub.conversation); err != nil {
+			return parley.Result{}, err
+		}
+		if len(pub.Targets) > 0 {
+			stays, err := e.Store.Stays(ctx, p.Org, c.ID)
+			if err != nil {
+				return parley.Result{}, fmt.Errorf("read stays of %s: %w", c.ID, err)
+			}
+			for i := range stays {
+				if stays[i].Open() {
+					members[stays[i].Principal] = true
+				}
+			}
+		}
+	}
+	pub.address(ev, c, func(id parley.PrincipalID) bool { return members[id] })
+	if c != nil && len(ev.Targets) == 0 && len(pub.Targets) > 0 {
+		return parley.Result{}, invalid("targets", "none of the targets is a member of the conversation")
+	}
+	e.tellLive(ev)
+	return parley.Result{Event: ev}, nil
+}
