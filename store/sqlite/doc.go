@@ -1,0 +1,12 @@
+// Package sqlite is the embedded store: parley.Store in one SQLite file.
+//
+// One goroutine owns the only connection that writes. It takes whatever updates
+// are queued, runs each in a savepoint of one transaction and commits them
+// together, so that an acknowledgement means "synced" and a busy store syncs
+// once for many. Reads go to a small pool of read-only connections and never
+// wait for the writer (WAL).
+//
+// The commit gives events their Positions: a file has one server, so the order
+// of commits is the order of the log. Sequence hands out of memory what this
+// process committed.
+package sqlite

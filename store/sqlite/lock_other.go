@@ -1,0 +1,22 @@
+//go:build !unix
+
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// ErrLocked says that another server has the file open.
+var ErrLocked = errors.New("another server uses this data directory")
+
+// lockFile only makes the file: this system has no advisory lock that ends with
+// its process, so that the operator must see to it that one server runs.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: lock file: %w", err)
+	}
+	return f, nil
+}

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/parley-chat/parley"
+)
+
+const messageColumns = `conversation, seq, id, sender, sender_kind, sender_name, content, content_type, content_meta,
+	reply_to, thread_id, thread_role, task_id, client_msg_id, created_at, edited_at, edit_count,
+	internal, forwarded, deleted, run_id, run_status, run_after, origin`
+
+const (
+	insertMessage = `INSERT INTO messages (org, ` + messageColumns + `)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
+		WHERE org = ? AND conversation = ? AND sender = ? AND client_msg_id = ? AND client_msg_id <> ''`
+	selectMessages = `SELECT ` + messageColumns + ` FROM messages
+		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`
+	selectNewest = `SELECT ` + messageColumns + ` FROM messages
+		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?`
+)
+
+// messageRow scans a message; finish it with message.
+type messageRow struct {
+	parley.Message
+	run parley.RunRef
+}
+
+func messageDest(m *messageRow) []any {
+	return []any{into(&m.Conversation), uintInto{&m.Seq}, into(&m.ID), &m.Sender, &m.SenderKind, &m.SenderName,
+		&m.Content, &m.ContentType, &m.ContentMeta, into(&m.ReplyTo), into(&m.ThreadID), &m.ThreadRole, &m.TaskID,
+		&m.ClientMsgID, timeInto{&m.CreatedAt}, timeInto{&m.EditedAt}, &m.EditCount, &m.Internal, &m.Forwarded,
+		&m.Deleted, into(&m.run.ID), &m.run.Status, uintInto{&m.run.After}, &m.Origin}
+}
+
+func (m *messageRow) message() *parley.Message {
+	if !m.run.ID.IsZero() {
+		m.Run = &m.run
+	}
+	return &m.Message
+}
+
+// InsertMessage implements parley.Tx.
+func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
+	var run parley.RunRef
+	if m.Run != nil {
+		run = *m.Run
+	}
+	_, err := t.exec(insertMessage, string(org), m.Conversation[:], int64(m.Seq), m.ID[:], string(m.Sender),
+		string(m.SenderKind), m.SenderName, m.Content, m.ContentType, m.ContentMeta, optID(m.ReplyTo), optID(m.ThreadID),
+		m.ThreadRole, m.TaskID, m.ClientMsgID, micros(m.CreatedAt), micros(m.EditedAt), m.EditCount, m.Internal,
+		m.Forwarded, m.Deleted, optID(run.ID), string(run.Status), int64(run.After), m.Origin)
+	if err != nil {
+		return fmt.Errorf("insert message %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+// MessageByClientID implements parley.Tx. Nothing is found under the empty id.
+func (t *tx) MessageByClientID(org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, clientMsgID string) (*parley.Message, error) {
+	m := new(messageRow)
+	err := t.one(selectByClientID, []any{string(org), id[:], string(sender), clientMsgID}, messageDest(m)...)
+	if err != nil {
+		return nil, fmt.Errorf("message by client id in %s: %w", id, err)
+	}
+	return m.message(), nil
+}
+
+// Messages implements parley.Reader; a limit of 0 is 100.
+func (s *Store) Messages(ctx context.Context, org parley.OrgID, id parley.ConversationID, from, to uint64, limit int, newest bool) ([]parley.Message, error) {
+	if to == 0 || to > math.MaxInt64 {
+		to = math.MaxInt64
+	}
+	if from > math.MaxInt64 {
+		return nil, nil
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	query := selectMessages
+	if newest {
+		query = selectNewest
+	}
+	rows, err := list(ctx, s.reads, query, []any{string(org), id[:], int64(from), int64(to), limit}, messageDest)
+	if err = s.readError(ctx, err); err != nil {
+		return nil, fmt.Errorf("messages of %s: %w", id, err)
+	}
+	if newest {
+		slices.Reverse(rows)
+	}
+	all := make([]parley.Message, len(rows))
+	for i := range rows {
+		all[i] = *rows[i].message()
+	}
+	return all, nil
+}

@@ -1,0 +1,123 @@
+package sqlite
+
+import (
+	"context"
+	"sync"
+
+	"github.com/parley-chat/parley"
+)
+
+// Beyond these an event that waits for Sequence is kept as its offset only, and
+// read from the table when its turn comes.
+const (
+	maxWaiting      = 10_000   // events
+	maxWaitingBytes = 64 << 20 // of their data
+)
+
+// queue holds what was committed and not yet handed out by Sequence.
+type queue struct {
+	signal chan struct{} // holds one value after commits with events
+
+	taking sync.Mutex // held by the one Sequence under way; taken before mu
+
+	mu      sync.Mutex
+	waiting []queuedEvent
+	held    int // events in memory
+	bytes   int // of their data
+}
+
+type queuedEvent struct {
+	org   parley.OrgID
+	pos   uint64
+	event *parley.Event // nil where only the offset is kept
+	size  int
+}
+
+func newQueue() *queue { return &queue{signal: make(chan struct{}, 1)} }
+
+// add appends what a commit stored.
+func (q *queue) add(events []pendingEvent) {
+	if len(events) == 0 {
+		return
+	}
+	q.mu.Lock()
+	for _, p := range events {
+		e := queuedEvent{org: p.event.Org, pos: p.pos}
+		if q.held < maxWaiting && q.bytes+p.size <= maxWaitingBytes {
+			e.event, e.size = p.event, p.size
+			q.held++
+			q.bytes += p.size
+		}
+		q.waiting = append(q.waiting, e)
+	}
+	q.mu.Unlock()
+	select {
+	case q.signal <- struct{}{}:
+	default:
+	}
+}
+
+// peek returns the first events that wait, at most n; they stay.
+func (q *queue) peek(n int) []queuedEvent {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]queuedEvent(nil), q.waiting[:min(n, len(q.waiting))]...)
+}
+
+// drop removes the first events.
+func (q *queue) drop(events []queuedEvent) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range events {
+		if e.event != nil {
+			q.held--
+			q.bytes -= e.size
+		}
+	}
+	clear(q.waiting[:len(events)]) // so that the array keeps no event alive
+	if q.waiting = q.waiting[len(events):]; len(q.waiting) == 0 {
+		q.waiting = nil
+	}
+}
+
+// Sequence implements parley.Log. What was committed before the store was opened
+// is not handed out: this process's listeners read it from the log.
+func (s *Store) Sequence(ctx context.Context, limit int) ([]*parley.Event, error) {
+	if s.closing.Load() {
+		return nil, errClosed
+	}
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	q := s.queue
+	q.taking.Lock()
+	defer q.taking.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	next := q.peek(limit)
+	events := make([]*parley.Event, 0, len(next))
+	for start := 0; start < len(next); {
+		if e := next[start].event; e != nil {
+			events = append(events, e)
+			start++
+			continue
+		}
+		end := start + 1
+		for end < len(next) && next[end].event == nil && next[end].org == next[start].org {
+			end++
+		}
+		offsets := make([]uint64, 0, end-start)
+		for _, e := range next[start:end] {
+			offsets = append(offsets, e.pos)
+		}
+		read, err := s.eventsAt(ctx, next[start].org, offsets)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, read...)
+		start = end
+	}
+	q.drop(next)
+	return events, nil
+}
