@@ -1,0 +1,50 @@
+package bot
+
+import (
+	"maps"
+
+	"github.com/parley-chat/parley"
+)
+
+// names is how each event is spelled (contracts.md section 9); empty is "not
+// spoken". Typing has two spellings: an agent's is bot_typing (C19).
+var names = map[parley.EventType]string{
+	parley.MessageCreated: "message",
+	parley.MessageUpdated: "", // C18
+	parley.MessageDeleted: "", // C18
+
+	parley.RunStarted:    "", // stream_start says it
+	parley.StreamStarted: "stream_start",
+	parley.StreamDelta:   "stream_chunk",
+	parley.ToolCalled:    "tool_call",
+	parley.ToolReturned:  "tool_result",
+	parley.RunEnded:      "stream_end",
+
+	parley.TypingStarted: "typing_start",
+	parley.TypingStopped: "typing_stop",
+
+	parley.ConversationCreated: "session_created",
+	parley.ConversationUpdated: "",
+	parley.ConversationClosed:  "session_closed",
+	parley.ConversationDeleted: "session_closed",
+	parley.MemberJoined:        "", // rooms of calls only
+	parley.MemberLeft:          "",
+
+	parley.MemoryCreated:           "",
+	parley.MemoryUpdated:           "",
+	parley.MemoryDeleted:           "",
+	parley.MemoryEmbeddingComplete: "",
+	parley.OfferingInstalled:       "",
+	parley.OfferingUninstalled:     "",
+	parley.OfferingUpdated:         "",
+	parley.OfferingStatusChange:    "",
+	parley.SystemNotification:      "",
+	parley.SystemStatus:            "",
+	parley.SystemMaintenance:       "",
+}
+
+// Names returns how each built-in event is spelled; empty is "not spoken".
+func (*Dialect) Names() map[parley.EventType]string { return maps.Clone(names) }
+
+// Speaks reports whether events of the type have a frame; custom ones have none.
+func (*Dialect) Speaks(t parley.EventType) bool { return names[t] != "" }
