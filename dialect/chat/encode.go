@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/jsonw"
+)
+
+// AppendEvent appends the frame that tells e. member.joined and member.left are
+// spelled for the one who joined or left; to choose them is the caller's part.
+func (*Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
+	if e.Internal && v != parley.ViewInternal || names[e.Type] == "" {
+		return dst
+	}
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendMessage(dst, e.Type, &b.Message)
+	case *parley.DeltaBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendDelta(dst, b)
+	case *parley.RunBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendTask(dst, b)
+	case *parley.ToolBody:
+		return appendTool(dst, e, b)
+	case *parley.TypingBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendTyping(dst, e, b)
+	case *parley.ConversationBody:
+		dst = appendStart(dst, e, parley.ConversationID{})
+		dst = appendConversation(dst, e, b)
+	case *parley.MemberBody:
+		dst = appendStart(dst, e, parley.ConversationID{})
+		dst = appendConversation(dst, e, b.Conversation)
+	default:
+		return dst
+	}
+	return appendEnd(append(dst, '}'), e.Position)
+}
+
+// appendStart opens the envelope up to the inner payload. A user-scoped event has
+// no conversation id in the envelope: the zero id leaves it out.
+func appendStart(dst []byte, e *parley.Event, id parley.ConversationID) []byte {
+	dst = append(dst, `{"type":"event"`...)
+	if !id.IsZero() {
+		dst = appendID(dst, "conversation_id", id)
+	}
+	dst = append(dst, `,"payload":{"type":"`...)
+	dst = append(dst, names[e.Type]...)
+	return append(dst, `","payload":`...)
+}
+
+// appendMessage tells that a message was stored, edited or deleted. A stored one
+// is told without its text: clients read it by seq.
+func appendMessage(dst []byte, t parley.EventType, m *parley.Message) []byte {
+	if t == parley.MessageUpdated {
+		return appendEdited(dst, m)
+	}
+	dst = open(dst, "message_id")
+	dst = appendTypeID(dst, m.ID)
+	dst = appendUint(dst, "seq_num", m.Seq)
+	if t == parley.MessageCreated && m.Internal {
+		dst = append(dst, `,"is_internal":true`...)
+	}
+	return append(dst, '}')
+}
+
+func appendEdited(dst []byte, m *parley.Message) []byte {
+	dst = open(dst, "id")
+	dst = appendTypeID(dst, m.ID)
+	dst = appendID(dst, "conversation_id", m.Conversation)
+	dst = appendString(dst, "content_text", m.Content)
+	if m.ContentMeta != "" {
+		dst = appendString(dst, "content_meta", m.ContentMeta)
+	}
+	dst = appendUint(dst, "edit_count", uint64(m.EditCount))
+	dst = appendKey(dst, "edited_at")
+	dst = jsonw.Time(dst, m.EditedAt)
+	return append(dst, '}')
+}
+
+// appendDelta adds offset, in bytes, and message_id to the catalogue's fields.
+// session_id is the run's id (contracts.md section 10).
+func appendDelta(dst []byte, b *parley.DeltaBody) []byte {
+	dst = open(dst, "delta")
+	dst = jsonw.String(dst, b.Text)
+	dst = appendString(dst, "agent_id", string(b.Agent))
+	dst = appendID(dst, "session_id", b.Run)
+	dst = appendUint(dst, "offset", uint64(b.Offset))
+	dst = appendID(dst, "message_id", b.Message)
+	return append(dst, '}')
+}
+
+// appendTask tells a run as a task; the words on why it failed are its narrative.
+func appendTask(dst []byte, b *parley.RunBody) []byte {
+	dst = open(dst, "task_id")
+	dst = appendTypeID(dst, b.Run)
+	dst = appendString(dst, "status", string(b.Status))
+	if b.Detail != "" {
+		dst = appendString(dst, "progress_narrative", b.Detail)
+	}
+	dst = appendString(dst, "agent_id", string(b.Agent))
+	return append(dst, '}')
+}
+
+// appendTool is a frame of its own; the shape of its payload is ours.
+func appendTool(dst []byte, e *parley.Event, b *parley.ToolBody) []byte {
+	dst = append(dst, `{"type":"brain_event"`...)
+	dst = appendID(dst, "conversation_id", e.Conversation)
+	called := e.Type == parley.ToolCalled
+	if called {
+		dst = append(dst, `,"payload":{"type":"tool_call"`...)
+	} else {
+		dst = append(dst, `,"payload":{"type":"tool_result"`...)
+	}
+	dst = appendID(dst, "session_id", b.Run)
+	dst = appendID(dst, "message_id", b.Message)
+	dst = appendString(dst, "agent_id", string(b.Agent))
+	dst = appendString(dst, "call_id", b.Call)
+	dst = appendString(dst, "tool", b.Tool)
+	if called {
+		dst = appendRaw(dst, "arguments", b.Arguments, "{}")
+	} else {
+		dst = appendRaw(dst, "result", b.Result, "null")
+	}
+	return append(dst, "}}"...)
+}
+
+func appendTyping(dst []byte, e *parley.Event, b *parley.TypingBody) []byte {
+	dst = open(dst, "conversation_id")
+	dst = appendTypeID(dst, e.Conversation)
+	dst = appendString(dst, "user_id", string(b.Principal))
+	dst = appendKey(dst, "at")
+	dst = jsonw.Time(dst, e.Time)
+	return append(dst, '}')
+}
+
+// appendConversation tells that a conversation came or went. b may be nil, where
+// nothing but the id is known.
+func appendConversation(dst []byte, e *parley.Event, b *parley.ConversationBody) []byte {
+	dst = open(dst, "conversation_id")
+	dst = appendTypeID(dst, e.Conversation)
+	if b != nil && (e.Type == parley.ConversationCreated || e.Type == parley.MemberJoined) {
+		dst = appendContact(dst, b)
+	}
+	return append(dst, '}')
+}
+
+// appendContact says whom or what a new conversation shows, as far as that is
+// the same for all who hear of it (see the package comment).
+func appendContact(dst []byte, b *parley.ConversationBody) []byte {
+	switch b.Kind {
+	case parley.KindAgentDirect:
+		for i := range b.Members {
+			if m := &b.Members[i]; m.Kind == parley.KindAgent {
+				if m.Name != "" {
+					dst = appendString(dst, "contact_name", m.Name)
+				}
+				return appendString(dst, "contact_id", string(m.Principal))
+			}
+		}
+	case parley.KindGroup, parley.KindAgentGroup:
+		if b.Title != "" {
+			dst = appendString(dst, "group_name", b.Title)
+		}
+	}
+	return dst
+}

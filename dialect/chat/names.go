@@ -1,0 +1,50 @@
+package chat
+
+import (
+	"maps"
+
+	"github.com/parley-chat/parley"
+)
+
+// names is how each event is spelled (contracts.md sections 9 and 10); empty is
+// "not spoken". Tools are told in a brain_event frame of their own.
+var names = map[parley.EventType]string{
+	parley.MessageCreated: "message.created",
+	parley.MessageUpdated: "message.edited",
+	parley.MessageDeleted: "message.deleted",
+
+	parley.RunStarted:    "task.status_updated",
+	parley.StreamStarted: "", // the first delta begins the text
+	parley.StreamDelta:   "task_stream_delta",
+	parley.ToolCalled:    "brain_event",
+	parley.ToolReturned:  "brain_event",
+	parley.RunEnded:      "task.status_updated",
+
+	parley.TypingStarted: "typing.start",
+	parley.TypingStopped: "typing.stop",
+
+	parley.ConversationCreated: "conversation.created",
+	parley.ConversationUpdated: "",
+	parley.ConversationClosed:  "",
+	parley.ConversationDeleted: "conversation.deleted",
+	parley.MemberJoined:        "conversation.created", // to the one who joined
+	parley.MemberLeft:          "conversation.deleted", // to the one who left
+
+	parley.MemoryCreated:           "",
+	parley.MemoryUpdated:           "",
+	parley.MemoryDeleted:           "",
+	parley.MemoryEmbeddingComplete: "",
+	parley.OfferingInstalled:       "",
+	parley.OfferingUninstalled:     "",
+	parley.OfferingUpdated:         "",
+	parley.OfferingStatusChange:    "",
+	parley.SystemNotification:      "",
+	parley.SystemStatus:            "",
+	parley.SystemMaintenance:       "",
+}
+
+// Names returns how each built-in event is spelled; empty is "not spoken".
+func (*Dialect) Names() map[parley.EventType]string { return maps.Clone(names) }
+
+// Speaks reports whether events of the type have a frame; custom ones have none.
+func (*Dialect) Speaks(t parley.EventType) bool { return names[t] != "" }
