@@ -317,7 +317,7 @@ func (b *builder) published() {
 	custom("no data", "order.lost", "app-channel", "", "", nil)
 	custom("null data", "order.lost", "app-channel", "null", "", nil) // no data, read back from the store
 	custom("ephemeral", "cursor.moved", "board", `{"x":1,"y":2}`, "", func(e *parley.Event) { e.Class = parley.Ephemeral })
-	custom("hostile", "a.b.c\"\n*>", "chan .*>\"nel", `{"id":"x.*.>"}`, "x.*.>\" /\u2028", nil)
+	custom("hostile", `a.b.c"*>`, "chan .*>\"nel", `{"id":"x.*.>"}`, "x.*.>\" /\u2028", nil)
 	custom("conversation", "poll.opened", "app-channel", `{"conversation_id":"`+Conversation.String()+`","question":"tea?"}`, "",
 		func(e *parley.Event) { e.Conversation, e.ChangeSeq = Conversation, 40 })
 	custom("system", "order.shipped", "app-channel", `{"id":"order_6"}`, "order_6",
