@@ -1,6 +1,8 @@
-// Package bot spells the bot surface, dialect 1a of contracts.md section 2.1:
-// JSON objects with a `type`, ids shown as UUIDs, a session for a conversation
-// and an answer that streams in chunks.
+// Package bot spells the bot surface. New is the documented dialect, 1a of
+// contracts.md section 2.1; NewPages is 1b, what its shipped web pages speak.
+//
+// The documented dialect is JSON objects with a `type`, ids shown as UUIDs, a
+// session for a conversation and an answer that streams in chunks.
 //
 // What the sample client of that surface makes necessary: it dispatches frames by
 // `type` into the same emitter as its own life, so no frame is ever named

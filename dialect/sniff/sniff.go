@@ -25,7 +25,7 @@ const (
 // `type`, which clients of the chat surface may send beside it, and `type` before
 // `message_type`.
 //
-// Undecided without an error is {type:"ping"}, which every tongue has: answer
+// Undecided without an error is {type:"ping"}, which tells nobody apart: answer
 // it, and look at the next frame. Undecided with an error, a *parley.Error with
 // CodeInvalidFormat, is a frame of no tongue.
 func First(frame []byte) (Tongue, error) {
