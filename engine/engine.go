@@ -151,18 +151,30 @@ func (e *Engine) now() time.Time { return e.Now().UTC().Truncate(time.Millisecon
 // its unique key in between.
 const raceRetries = 3
 
-// update runs fn as one transaction of p's. Where a unique key was taken in
-// between (ErrConflict) it runs again, and finds what took it.
+// update runs fn as one transaction of p's, in which the store also hears of p
+// where it has not yet.
 func (e *Engine) update(ctx context.Context, p *parley.Principal, fn func(w *write) error) error {
-	known := e.knows(p)
+	if e.knows(p) {
+		return e.transact(ctx, p, fn)
+	}
+	err := e.transact(ctx, p, func(w *write) error {
+		if err := w.UpsertPrincipal(p); err != nil {
+			return fmt.Errorf("remember principal: %w", err)
+		}
+		return fn(w)
+	})
+	if err == nil {
+		e.remember(p)
+	}
+	return err
+}
+
+// transact runs fn as one transaction on behalf of p. Where a unique key was taken
+// in between (ErrConflict) it runs again, and finds what took it.
+func (e *Engine) transact(ctx context.Context, p *parley.Principal, fn func(w *write) error) error {
 	var w *write
 	attempt := func(tx parley.Tx) error {
 		w = &write{Tx: tx, engine: e, caller: p, now: e.now()}
-		if !known {
-			if err := tx.UpsertPrincipal(p); err != nil {
-				return fmt.Errorf("remember principal: %w", err)
-			}
-		}
 		return fn(w)
 	}
 	err := e.Store.Update(ctx, attempt)
@@ -172,16 +184,10 @@ func (e *Engine) update(ctx context.Context, p *parley.Principal, fn func(w *wri
 		}
 		err = e.Store.Update(ctx, attempt)
 	}
-	if err != nil {
-		return err
-	}
-	if !known {
-		e.remember(p)
-	}
-	if w.appended {
+	if err == nil && w.appended {
 		e.Committed()
 	}
-	return nil
+	return err
 }
 
 // write is one transaction of one caller.
