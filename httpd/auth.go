@@ -1,0 +1,52 @@
+package httpd
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/parley-chat/parley"
+)
+
+// authenticate tells who sent a request. Credentials come in headers only: a URL
+// ends up in logs and histories. A messaging token opens sockets and nothing
+// else, so that it cannot renew itself.
+func (s *Server) authenticate(r *http.Request) (*parley.Principal, error) {
+	token := credential(r)
+	if token == "" {
+		return nil, parley.Errorf(parley.CodeUnauthenticated,
+			"a credential is missing: send Authorization: Bearer, or X-API-Key")
+	}
+	ip := s.policy.ClientAddr(r)
+	if s.FailedAuth != nil {
+		if wait, ok := s.FailedAuth.Allow(ip); !ok {
+			return nil, &parley.Error{
+				Code: parley.CodeRateLimited, Message: "too many failed authentications from this address; try again later",
+				RetryAfter: wait,
+			}
+		}
+	}
+	who, err := s.Auth.Authenticate(r.Context(), token)
+	if err == nil && who.Class == parley.ClassMessaging {
+		err = parley.Errorf(parley.CodeUnauthenticated, "a messaging token is for sockets only")
+	}
+	if err == nil {
+		return who, nil
+	}
+	if parley.AsError(err).Code == parley.CodeUnauthenticated {
+		s.metrics.failedAuth.Inc()
+		s.Logger.InfoContext(r.Context(), "authentication failed", "ip", ip, "path", r.URL.Path, "err", err)
+		if s.FailedAuth != nil {
+			s.FailedAuth.Failed(ip)
+		}
+	}
+	return nil, err
+}
+
+// credential is the token or key in the headers, empty for none.
+func credential(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	return r.Header.Get("X-API-Key")
+}

@@ -1,0 +1,177 @@
+package httpd
+
+import (
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+// chatConversation is a conversation as the chat surface shows it (contracts.md
+// 4.2, Objects).
+type chatConversation struct {
+	ID                 parley.ConversationID   `json:"id"`
+	Type               parley.ConversationKind `json:"type"`
+	Name               *string                 `json:"name"`
+	Description        *string                 `json:"description"`
+	CreatedBy          parley.PrincipalID      `json:"created_by"`
+	Status             string                  `json:"status"` // active, closed
+	LastActivity       stamp                   `json:"last_activity"`
+	SeqCounter         uint64                  `json:"seq_counter"`
+	CreatedAt          stamp                   `json:"created_at"`
+	LastMessagePreview *string                 `json:"last_message_preview"`
+	UnreadCount        int                     `json:"unread_count"`
+	MutedUntil         *stamp                  `json:"muted_until"`
+	ArchivedAt         *stamp                  `json:"archived_at"`
+	Contact            *chatContact            `json:"contact"`
+}
+
+// chatContact is the other one of a pair.
+type chatContact struct {
+	UserID      parley.PrincipalID `json:"user_id"`
+	DisplayName string             `json:"display_name"`
+	IsAgent     bool               `json:"is_agent"`
+	Status      *string            `json:"status"`
+	AvatarURL   *string            `json:"avatar_url"`
+	Bio         *string            `json:"bio"`
+	LastSeen    *stamp             `json:"last_seen"`
+	JobRole     *string            `json:"job_role"`
+	IsDefault   bool               `json:"is_default_agent"`
+	Language    *string            `json:"language"`
+}
+
+// chatParticipant is a member.
+type chatParticipant struct {
+	UserID      parley.PrincipalID `json:"user_id"`
+	DisplayName string             `json:"display_name"`
+	IsAgent     bool               `json:"is_agent"`
+	Role        parley.Role        `json:"role"`
+	AvatarURL   *string            `json:"avatar_url"`
+	Status      *string            `json:"status"`
+	JobTitle    *string            `json:"job_title"`
+}
+
+// chatMessage is a message.
+type chatMessage struct {
+	ID             parley.MessageID      `json:"id"`
+	ConversationID parley.ConversationID `json:"conversation_id"`
+	Seq            uint64                `json:"seq_num"`
+	SenderID       parley.PrincipalID    `json:"sender_id"`
+	SenderType     string                `json:"sender_type"` // human, agent
+	ContentType    string                `json:"content_type"`
+	ContentText    string                `json:"content_text"`
+	ContentMeta    *string               `json:"content_meta"`
+	ReplyToID      *parley.MessageID     `json:"reply_to_id"`
+	ThreadID       *parley.MessageID     `json:"thread_id"`
+	ThreadRole     *string               `json:"thread_role"`
+	TaskID         *string               `json:"task_id"`
+	CreatedAt      stamp                 `json:"created_at"`
+	IsInternal     bool                  `json:"is_internal"`
+	IsForwarded    bool                  `json:"is_forwarded"`
+	Reactions      []chatReaction        `json:"reactions"`
+	EditCount      int                   `json:"edit_count"`
+	EditedAt       *stamp                `json:"edited_at"`
+	ClientMsgID    string                `json:"client_msg_id,omitempty"`
+}
+
+// chatReaction is one emoji under a message and who chose it.
+type chatReaction struct {
+	Emoji   string               `json:"emoji"`
+	Count   int                  `json:"count"`
+	UserIDs []parley.PrincipalID `json:"user_ids"`
+}
+
+// chatTombstone is a message that keeps its place and shows nothing else
+// (design.md section 5). The id is that of a message which was deleted, so that
+// clients can drop what they have of it.
+type chatTombstone struct {
+	ID     *parley.MessageID `json:"id,omitempty"`
+	Seq    uint64            `json:"seq_num"`
+	Hidden bool              `json:"hidden"` // always true
+}
+
+// orNull is a pointer to a value, nil where it is the zero value.
+func orNull[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
+
+func stampOrNull(t time.Time) *stamp {
+	if t.IsZero() {
+		return nil
+	}
+	return (*stamp)(&t)
+}
+
+func chatMessageOf(m *parley.Message) chatMessage {
+	v := chatMessage{
+		ID: m.ID, ConversationID: m.Conversation, Seq: m.Seq,
+		SenderID: m.Sender, SenderType: "human",
+		ContentType: m.ContentType, ContentText: m.Content, ContentMeta: orNull(m.ContentMeta),
+		ReplyToID: orNull(m.ReplyTo), ThreadID: orNull(m.ThreadID), ThreadRole: orNull(m.ThreadRole),
+		TaskID: orNull(m.TaskID), CreatedAt: stamp(m.CreatedAt),
+		IsInternal: m.Internal, IsForwarded: m.Forwarded, Reactions: []chatReaction{},
+		EditCount: m.EditCount, EditedAt: stampOrNull(m.EditedAt), ClientMsgID: m.ClientMsgID,
+	}
+	if m.SenderKind == parley.KindAgent {
+		v.SenderType = "agent"
+	}
+	return v
+}
+
+// chatMessagesOf shows messages as far as the caller may see them.
+func chatMessagesOf(v *sight, messages []parley.Message) []any {
+	list := make([]any, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		switch {
+		case !v.hides(m):
+			list[i] = chatMessageOf(m)
+		case m.Deleted:
+			list[i] = chatTombstone{ID: &m.ID, Seq: m.Seq, Hidden: true}
+		default:
+			list[i] = chatTombstone{Seq: m.Seq, Hidden: true}
+		}
+	}
+	return list
+}
+
+func chatParticipantsOf(members []parley.Membership) []chatParticipant {
+	list := make([]chatParticipant, len(members))
+	for i, m := range members {
+		list[i] = chatParticipant{
+			UserID: m.Principal, DisplayName: displayName(&m),
+			IsAgent: m.Kind == parley.KindAgent, Role: m.Role,
+		}
+	}
+	return list
+}
+
+// displayName is never empty: whoever was never seen is shown by its id.
+func displayName(m *parley.Membership) string {
+	if m.Name == "" {
+		return string(m.Principal)
+	}
+	return m.Name
+}
+
+// chatConversationOf shows a conversation to one of its members.
+func (s *Server) chatConversationOf(c *parley.Conversation, members []parley.Membership, who parley.PrincipalID) chatConversation {
+	v := chatConversation{
+		ID: c.ID, Type: c.Kind, Name: orNull(c.Title), Description: orNull(c.Description), CreatedBy: c.CreatedBy,
+		Status: string(c.Status), LastActivity: stamp(c.LastActivity), SeqCounter: c.Seq, CreatedAt: stamp(c.CreatedAt),
+	}
+	if c.Kind != parley.KindDirect && c.Kind != parley.KindAgentDirect {
+		return v
+	}
+	for _, m := range members {
+		if m.Principal != who {
+			v.Contact = &chatContact{
+				UserID: m.Principal, DisplayName: displayName(&m),
+				IsAgent: m.Kind == parley.KindAgent, IsDefault: m.Principal == s.DefaultAgent,
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,68 @@
+package httpd
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/jsonw"
+)
+
+const headerIdempotencyKey = "Idempotency-Key"
+
+// stamp is a time as every surface shows it: UTC, with milliseconds.
+type stamp time.Time
+
+// MarshalJSON writes the time as sockets do.
+func (t stamp) MarshalJSON() ([]byte, error) { return jsonw.Time(nil, time.Time(t)), nil }
+
+// published is the answer of POST /api/events/publish (contracts.md 1.3).
+type published struct {
+	EventID    parley.EventID `json:"event_id"`
+	Published  bool           `json:"published"`
+	Timestamp  stamp          `json:"timestamp"`
+	Recipients int            `json:"recipients"`
+}
+
+// publish tells an event. The answer comes once the event is kept (P1).
+func (s *Server) publish(c *call) error {
+	b := &c.body
+	cmd := parley.PublishEvent{
+		Type:           parley.EventType(b.need("type")),
+		Channel:        b.need("channel"),
+		Data:           b.raw("data"),
+		Targets:        b.principals("targets"),
+		IdempotencyKey: b.once("idempotency_key", c.r.Header.Get(headerIdempotencyKey)),
+	}
+	// Without targets an event goes to everybody on the channel. Who names targets
+	// and has none does not mean that.
+	if _, named := b.object["targets"]; named && len(cmd.Targets) == 0 {
+		b.bad("targets", "targets must name at least one user, or be left out")
+	}
+	if b.err != nil {
+		return b.err
+	}
+	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, published{
+		EventID: result.Event.ID, Published: true, Timestamp: stamp(result.Event.Time),
+		Recipients: s.recipients(&cmd, result.Event),
+	})
+}
+
+// recipients counts whom an event was for: those addressed, connected or not, or
+// else those who listen now (contracts.md C3).
+func (s *Server) recipients(cmd *parley.PublishEvent, e *parley.Event) int {
+	if len(cmd.Targets) > 0 {
+		addressed := slices.Clone(e.Targets)
+		slices.Sort(addressed)
+		return len(slices.Compact(addressed))
+	}
+	if s.Listening == nil {
+		return 0
+	}
+	return s.Listening(e.Org, e)
+}

@@ -1,0 +1,105 @@
+package httpd
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// exchange is one request and what became of it, for the log and the metrics. It
+// is the ResponseWriter that handlers get.
+type exchange struct {
+	http.ResponseWriter
+	route  string            // the route's path, empty where there is none
+	who    *parley.Principal // nil until authenticated
+	status int               // zero until answered
+	bytes  int
+}
+
+// WriteHeader notes the status.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write notes how much was written.
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	n, err := x.ResponseWriter.Write(p)
+	x.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// middleware is what every route goes through: an id, headers, pages of other
+// hosts, and an account of how it ended, a panic included.
+func (s *Server) middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		x := &exchange{ResponseWriter: w}
+		h := w.Header()
+		h.Set(headerRequestID, newRequestID())
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		defer func() { s.account(x, r, time.Since(start)) }()
+		defer s.recover(x, r)
+		if s.cors(x, r) {
+			next.ServeHTTP(x, r)
+		}
+	})
+}
+
+// recover turns a panic into a 500 with an id, and logs it in full.
+func (s *Server) recover(x *exchange, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	s.fail(x, r, x.who, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+}
+
+// account tells the log and the metrics how a request ended. The query is left
+// out: strangers put tokens there.
+func (s *Server) account(x *exchange, r *http.Request, took time.Duration) {
+	s.metrics.observe(x.route, r.Method, x.status, took)
+	level := slog.LevelInfo
+	if surfaceOf(r.URL.Path) == SurfaceServer {
+		level = slog.LevelDebug
+	}
+	if !s.Logger.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("id", x.Header().Get(headerRequestID)),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", x.status), slog.Int("bytes", x.bytes), slog.Duration("took", took),
+		slog.String("ip", s.policy.ClientAddr(r).String()),
+	}
+	if x.who != nil {
+		attrs = append(attrs, slog.String("org", string(x.who.Org)), slog.String("principal", string(x.who.ID)))
+	}
+	s.Logger.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+func newRequestID() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}

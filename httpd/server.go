@@ -1,0 +1,137 @@
+// Package httpd is the doors: the HTTP routes of the four surfaces, health, and
+// the second listener for operators. It turns requests into commands of the
+// engine and rows of the store into each surface's documented shapes; what may
+// happen it leaves to the engine, what a socket says to the handlers it mounts.
+package httpd
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/webreq"
+)
+
+// Doer carries out the commands of the engine.
+type Doer interface {
+	Do(ctx context.Context, who *parley.Principal, cmd parley.Command) (parley.Result, error)
+}
+
+// FailureLimiter counts the failed authentications of an address. A request
+// without a credential is none: it guesses nothing.
+type FailureLimiter interface {
+	// Allow reports whether an address may try now; if not, wait says when.
+	Allow(ip netip.Addr) (wait time.Duration, ok bool)
+	// Failed counts a failure.
+	Failed(ip netip.Addr)
+}
+
+// Config is what a Server is made of. Engine, Auth and Store must be set.
+type Config struct {
+	Engine Doer
+	Auth   parley.Authenticator
+	Store  parley.Reader
+
+	// Mint makes a messaging token for a principal (design.md section 10). Nil: the
+	// route answers 503.
+	Mint func(who *parley.Principal) (token string, expires time.Time, err error)
+	// MintUser makes an access token for the user described: Org, ID, Name, Email and
+	// Scopes are set, Scopes is never empty. Nil: the route answers 503.
+	MintUser func(user *parley.Principal, ttl time.Duration) (token string, expires time.Time, err error)
+	// Listening counts the distinct users of the audience of e that are connected
+	// and listening now, as far as this node knows (contracts.md C3). Nil counts none.
+	Listening func(org parley.OrgID, e *parley.Event) int
+	// Sockets are the WebSocket handlers by ServeMux path: "/realtime", "/ws", "/ws/".
+	// They get the request as it came and do everything themselves.
+	Sockets map[string]http.Handler
+	// DefaultAgent is who answers a session that names no bot; empty is "demo".
+	DefaultAgent parley.PrincipalID
+
+	// Limits bounds bodies and says the numbers in rate limit headers. The zero value
+	// is DefaultLimits.
+	Limits parley.Limits
+	// AllowedOrigins, TrustedProxies and PublicURL: see webreq.Policy.
+	AllowedOrigins []string
+	TrustedProxies []netip.Prefix
+	PublicURL      string
+
+	// Ready reports why this node should get no traffic now; nil is always ready.
+	Ready func() error
+	// FailedAuth slows down those who guess credentials; nil does not.
+	FailedAuth FailureLimiter
+
+	// Logger is where requests and failures are told; nil discards.
+	Logger *slog.Logger
+	// Metrics is where the counters are registered and what the admin listener shows;
+	// nil is a registry of one's own. A registry takes one Server.
+	Metrics *prometheus.Registry
+}
+
+// Server answers HTTP. It holds no state of its own, so that its handlers may be
+// called concurrently and need no stopping.
+type Server struct {
+	Config
+	policy  webreq.Policy
+	metrics *metrics
+	handler http.Handler
+}
+
+// New makes a Server. It panics where two routes or metrics collide, which no
+// input can cause.
+func New(c Config) *Server {
+	if c.Limits == (parley.Limits{}) {
+		c.Limits = parley.DefaultLimits()
+	}
+	if c.DefaultAgent == "" {
+		c.DefaultAgent = "demo"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	s := &Server{
+		Config: c,
+		policy: webreq.Policy{
+			TrustedProxies: c.TrustedProxies, AllowedOrigins: c.AllowedOrigins, PublicURL: c.PublicURL,
+		},
+		metrics: newMetrics(c.Metrics),
+	}
+	s.handler = s.doors()
+	return s
+}
+
+// Handler serves clients: the routes and the sockets.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// doors puts the sockets beside the routes. Only routes go through the
+// middleware: a socket lives for hours, and keeps what wraps it alive.
+func (s *Server) doors() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.middleware(s.routes()))
+	for path, h := range s.Sockets {
+		mux.Handle(path, h)
+	}
+	return mux
+}
+
+// NewHTTPServer makes the http.Server that both listeners use, with its bounds
+// set: a header in 10 s and 32 KiB, a request in 30 s, an answer in 60 s, and two
+// idle minutes between requests. None of them touches a socket that was upgraded.
+func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelInfo),
+	}
+}
