@@ -1,0 +1,79 @@
+package config
+
+import "strings"
+
+// Setting is one thing that can be configured, bound to the Config it was listed
+// by.
+type Setting struct {
+	Key  string // as in the file, "limits.frame_bytes"
+	Help string // what it does, a phrase without a full stop
+	value
+}
+
+const limitsPrefix = "limits."
+
+// Flag is the setting's flag, without the dashes: "listen"; a limit's is its own
+// name, "ping-interval".
+func (s *Setting) Flag() string {
+	return strings.ReplaceAll(strings.TrimPrefix(s.Key, limitsPrefix), "_", "-")
+}
+
+// Env is the setting's variable, "PARLEY_LIMITS_PING_INTERVAL".
+func (s *Setting) Env() string {
+	return "PARLEY_" + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+}
+
+// Limit reports whether the setting is one of parley.Limits.
+func (s *Setting) Limit() bool { return strings.HasPrefix(s.Key, limitsPrefix) }
+
+// settingsOf is the table.
+func settingsOf(c *Config) []Setting {
+	l := &c.Limits
+	return []Setting{
+		{"listen", "where clients connect", address(&c.Listen, false)},
+		{"admin_listen", "where metrics and profiles are served; keep it private", address(&c.AdminListen, false)},
+		{"data", "directory of the signing key and of the embedded store", path(&c.Data, false)},
+		{"org", "the org of tokens and keys made on the command line", org(&c.Org)},
+		{"public_url", "how clients reach the server; empty: as the client did", webURL(&c.PublicURL)},
+		{"store_url", "PostgreSQL to keep everything in, postgres://…; empty: SQLite in the data directory", secretURL(&c.StoreURL, "postgres", "postgresql")},
+		{"sqlite_synchronous", "whether SQLite syncs at each commit (full), or a loss of power may take the last ones (normal)", oneOf(&c.SQLiteSynchronous, "full", "normal")},
+		{"nats_url", "NATS by which nodes tell each other; empty: a server inside this process", secretURL(&c.NATSURL, "nats", "tls", "ws", "wss")},
+		{"nats_credentials", "file of credentials for nats_url", path(&c.NATSCredentials, true)},
+		{"nats_listen", "opens the NATS server inside this process to other services; empty: closed", address(&c.NATSListen, true)},
+		{"tls_cert", "PEM file of the certificate chain; empty: no TLS", path(&c.TLSCert, true)},
+		{"tls_key", "PEM file of the certificate's key", path(&c.TLSKey, true)},
+		{"allowed_origin", "origins whose pages may connect, besides the server's own", origins(&c.AllowedOrigins)},
+		{"trusted_proxy", "networks whose headers tell a client's address", networks(&c.TrustedProxies)},
+		{"anonymous", "lets visitors without a token talk on the bot surface", boolean(&c.Anonymous)},
+		{"issuer", "others whose tokens are accepted, with a secret shared in a file", issuers(&c.Issuers)},
+		{"demo_agent", "runs the built-in demo agent, which needs no key of a provider", boolean(&c.DemoAgent)},
+		{"drain_timeout", "how long a stop may take to finish what was begun", duration(&c.DrainTimeout)},
+		{"log_level", "the least important record that is logged", level(&c.LogLevel)},
+		{"log_format", "how the log is written", oneOf(&c.LogFormat, "text", "json")},
+
+		{"limits.frame_bytes", "largest frame or body a client may send", size(&l.FrameBytes)},
+		{"limits.drain_bytes", "larger frames up to this are answered with an error; beyond it the socket is closed", size(&l.DrainBytes)},
+		{"limits.events_sockets_user", "sockets of one user on the events surface", count(&l.EventsSocketsUser)},
+		{"limits.principal_sockets", "sockets of one principal over all surfaces", count(&l.PrincipalSockets)},
+		{"limits.ip_sockets", "sockets of one address on the bot surface", count(&l.IPSockets)},
+		{"limits.publishes_per_minute", "events a user may publish in a minute", count(&l.PublishesPerMinute)},
+		{"limits.service_publishes", "events a service may publish in a minute", count(&l.ServicePublishes)},
+		{"limits.messages_per_second", "messages a user may send in a second", count(&l.MessagesPerSecond)},
+		{"limits.messages_burst", "messages a user may send at once", count(&l.MessagesBurst)},
+		{"limits.failed_auth_per_second", "failed authentications of one address in a second", count(&l.FailedAuthPerSec)},
+		{"limits.auth_timeout", "a socket without a token must authenticate within", duration(&l.AuthTimeout)},
+		{"limits.resume_timeout", "a socket that named a cursor must say what it wants to resume within", duration(&l.ResumeTimeout)},
+		{"limits.idle_timeout", "a bot socket that neither subscribes nor sends is closed after", duration(&l.IdleTimeout)},
+		{"limits.ping_interval", "time between two pings to a socket", duration(&l.PingInterval)},
+		{"limits.pong_timeout", "a ping must be answered within", duration(&l.PongTimeout)},
+		{"limits.write_timeout", "one write to a socket may take", duration(&l.WriteTimeout)},
+		{"limits.cursor_interval", "a cursor that moved without an event is told at most this often", duration(&l.CursorInterval)},
+		{"limits.typing_ttl", "typing ends by itself after", duration(&l.TypingTTL)},
+		{"limits.expiry_warning", "a token's expiry is announced this long before", duration(&l.ExpiryWarning)},
+		{"limits.subscriptions", "conversations, runs or patterns one socket may name", count(&l.Subscriptions)},
+		{"limits.queue_frames", "frames a slow socket is owed before it counts as behind", count(&l.QueueFrames)},
+		{"limits.ring_events", "recent events kept in memory for each org", count(&l.RingEvents)},
+		{"limits.members_per_call", "members named in one request", count(&l.MembersPerCall)},
+		{"limits.log_retention", "events are kept for those who come back this long", duration(&l.LogRetention)},
+	}
+}
