@@ -44,7 +44,12 @@ var names = map[parley.EventType]string{
 }
 
 // Names returns how each built-in event is spelled; empty is "not spoken".
-func (*Dialect) Names() map[parley.EventType]string { return maps.Clone(names) }
+func (*Dialect) Names() map[parley.EventType]string {
+	m := maps.Clone(names)
+	m[parley.TypingStarted] += ", bot_typing"
+	m[parley.TypingStopped] += ", bot_typing"
+	return m
+}
 
 // Speaks reports whether events of the type have a frame; custom ones have none.
 func (*Dialect) Speaks(t parley.EventType) bool { return names[t] != "" }

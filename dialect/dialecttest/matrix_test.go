@@ -13,7 +13,7 @@ import (
 
 // dialects are the surfaces of the product, in the order of contracts.md.
 func dialects() []parley.Dialect {
-	return []parley.Dialect{events.New(), bot.New(), topics.New(), chat.New()}
+	return []parley.Dialect{events.New(), bot.New(), bot.NewPages(), topics.New(), chat.New()}
 }
 
 // A new type of event is spelled by every surface, or said not to be spoken
