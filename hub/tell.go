@@ -1,0 +1,253 @@
+package hub
+
+import (
+	"slices"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// tell offers an entry to every listener it may concern. m is what is known of
+// the entry's conversation, nil where it has none.
+func (f *feed) tell(en *entry, m *members) {
+	e := en.event
+	switch {
+	case m != nil:
+		f.tellMembers(en, m)
+		for l := range f.readers {
+			if len(m.stays[l.who.Load().ID]) == 0 {
+				l.offer(en, m)
+			}
+		}
+	case len(e.Targets) > 0:
+		for _, target := range e.Targets {
+			for l := range f.byPrincipal[target] {
+				l.offer(en, nil)
+			}
+		}
+	default:
+		for l := range f.wide {
+			l.offer(en, nil)
+		}
+	}
+}
+
+// tellMembers offers to the listeners of those who are or were in the
+// conversation, walking whichever is fewer: its members, or who is connected.
+func (f *feed) tellMembers(en *entry, m *members) {
+	if len(m.stays) <= len(f.byPrincipal) {
+		for p := range m.stays {
+			for l := range f.byPrincipal[p] {
+				l.offer(en, m)
+			}
+		}
+		return
+	}
+	for p, listeners := range f.byPrincipal {
+		if len(m.stays[p]) > 0 {
+			for l := range listeners {
+				l.offer(en, m)
+			}
+		}
+	}
+}
+
+// verdict says whether a listener is told an event, and in which view.
+type verdict struct {
+	told bool
+	view parley.View
+}
+
+// heard decides whether the listener is told e now: access first, then what it
+// asked for, then what its surface tells of its own accord. m is what is known of
+// e's conversation, nil for none. P6: this is asked for every event at delivery,
+// live and in replay alike.
+func (l *Listener) heard(e *parley.Event, m *members) verdict {
+	view, ok := l.may(e, m)
+	if !ok {
+		return verdict{}
+	}
+	asked := l.asked(e)
+	if s := l.hub.traits[l.dialect].selects; s != nil {
+		asked = s.Select(e, l.who.Load().ID, asked)
+	}
+	return verdict{asked && !l.own(e), view}
+}
+
+// may decides access.
+func (l *Listener) may(e *parley.Event, m *members) (parley.View, bool) {
+	who := l.who.Load()
+	if e.Conversation.IsZero() {
+		if len(e.Targets) > 0 {
+			return parley.ViewPublic, slices.Contains(e.Targets, who.ID)
+		}
+		return parley.ViewPublic, MayHear(who, e.Channel)
+	}
+	if m == nil || !who.Can(parley.ScopeConversationsRead) {
+		return parley.ViewPublic, false
+	}
+	at := e.ChangeSeq
+	if e.Class != parley.Durable {
+		at = max(at, m.applied)
+	}
+	internal := who.Can(parley.ScopeConversationsReadAll)
+	if s := m.stay(who.ID, at); s != nil {
+		internal = internal || s.HearsInternal(m.kind)
+	} else if !l.readsOrg(who) || m.kind == parley.KindDirect && !internal {
+		return parley.ViewPublic, false
+	}
+	if internal {
+		return parley.ViewInternal, true
+	}
+	return parley.ViewPublic, !e.Internal
+}
+
+// readsOrg reports whether the listener hears conversations it is not in: with
+// org:read, and by patterns only. The events surface always filters by membership
+// (contracts.md section 9).
+func (l *Listener) readsOrg(who *parley.Principal) bool {
+	if !who.Can(parley.ScopeOrgRead) {
+		return false
+	}
+	l.imu.RLock()
+	defer l.imu.RUnlock()
+	return len(l.interests.patterns) > 0
+}
+
+// MayHear reports whether a principal's scopes allow it to hear a channel of the
+// events surface.
+func MayHear(p *parley.Principal, channel string) bool {
+	switch channel {
+	case parley.ChannelConversation:
+		return p.Can(parley.ScopeConversationsRead)
+	case parley.ChannelMemory:
+		return p.Can(parley.ScopeMemoryRead)
+	case parley.ChannelOffering:
+		return p.Can(parley.ScopeOfferingsRead)
+	}
+	return p.Can(parley.ScopeEventsSubscribe)
+}
+
+// own reports whether the listener's own Conn caused the event: it is not told
+// of what it said itself.
+func (l *Listener) own(e *parley.Event) bool {
+	if l.origin == "" {
+		return false
+	}
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		return e.Type == parley.MessageCreated && b.Origin == l.origin
+	case *parley.TypingBody:
+		return b.Origin == l.origin
+	}
+	return false
+}
+
+// interests is what a listener asked for, each with the offset after which it
+// holds: a subscription made later starts at the place where it was made.
+type interests struct {
+	channels      map[string]uint64
+	conversations map[parley.ConversationID]uint64
+	runs          map[parley.RunID]uint64
+	patterns      map[string]patterns // by the subscription's ref
+}
+
+type patterns struct {
+	since uint64
+	list  []parley.Pattern
+}
+
+// asked reports whether an interest names the event.
+func (l *Listener) asked(e *parley.Event) bool {
+	at := e.Position.Offset
+	holds := func(since uint64, ok bool) bool { return ok && (at == 0 || at > since) }
+	l.imu.RLock()
+	defer l.imu.RUnlock()
+	in := &l.interests
+	if len(in.channels) > 0 {
+		if since, ok := in.channels[e.Channel]; holds(since, ok) {
+			return true
+		}
+	}
+	if len(in.conversations) > 0 && !e.Conversation.IsZero() {
+		if since, ok := in.conversations[e.Conversation]; holds(since, ok) {
+			return true
+		}
+	}
+	if len(in.runs) > 0 {
+		if run, ok := runOf(e); ok {
+			if since, ok := in.runs[run]; holds(since, ok) {
+				return true
+			}
+		}
+	}
+	if len(in.patterns) == 0 {
+		return false
+	}
+	topic := parley.TopicOf(e)
+	for _, p := range in.patterns {
+		if !holds(p.since, true) {
+			continue
+		}
+		for i := range p.list {
+			if p.list[i].Matches(&topic, e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// add takes in an interest from an offset on.
+func (in *interests) add(ref string, i *parley.Interest, since uint64) {
+	for _, c := range i.Channels {
+		put(&in.channels, c, since)
+	}
+	for _, c := range i.Conversations {
+		put(&in.conversations, c, since)
+	}
+	for _, r := range i.Runs {
+		put(&in.runs, r, since)
+	}
+	if len(i.Patterns) > 0 {
+		if in.patterns == nil {
+			in.patterns = map[string]patterns{}
+		}
+		in.patterns[ref] = patterns{since, i.Patterns}
+	}
+}
+
+// put adds a name; one that is there keeps the earlier offset, so that asking
+// again is harmless.
+func put[K comparable](m *map[K]uint64, key K, since uint64) {
+	if *m == nil {
+		*m = map[K]uint64{}
+	}
+	if _, ok := (*m)[key]; !ok {
+		(*m)[key] = since
+	}
+}
+
+// remove takes an interest back.
+func (in *interests) remove(ref string, i *parley.Interest) {
+	for _, c := range i.Channels {
+		delete(in.channels, c)
+	}
+	for _, c := range i.Conversations {
+		delete(in.conversations, c)
+	}
+	for _, r := range i.Runs {
+		delete(in.runs, r)
+	}
+	if ref != "" {
+		delete(in.patterns, ref)
+	}
+}
+
+// size counts what is asked for.
+func (in *interests) size() int {
+	n := len(in.channels) + len(in.conversations) + len(in.runs)
+	for _, p := range in.patterns {
+		n += len(p.list)
+	}
+	return n
+}
