@@ -1,0 +1,291 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/engine"
+)
+
+const (
+	checkpointName     = "agents"
+	pollInterval       = 500 * time.Millisecond // between two looks at the log where nothing woke the worker
+	checkpointInterval = time.Second            // between two writes of how far it has come
+	pageSize           = 256
+	// freshness bounds the age of messages that are answered in an org this worker
+	// sees for the first time: agents that are switched on do not answer the past.
+	freshness = time.Minute
+	stopWait  = 5 * time.Second // for the end of a run when the worker stops
+)
+
+// Config is what a Worker is made of. Store, Bus and Engine are needed.
+type Config struct {
+	Store  parley.Store
+	Bus    parley.Bus
+	Engine *engine.Engine
+	// Agents are those that answer; engine.Config.Agents knows the same ones.
+	Agents []Agent
+	// MaxRuns bounds how many answer at once; 256 where zero. Others wait.
+	MaxRuns int
+	// MaxDuration bounds one answer; 10 minutes where zero.
+	MaxDuration time.Duration
+	// Logger hears of trouble; nil discards.
+	Logger *slog.Logger
+}
+
+// Worker starts runs. It reads each org's log from its checkpoint; a message is
+// answered once per agent however often it is read, and on however many nodes,
+// since (message, agent) has one run.
+type Worker struct {
+	Config
+	agents map[parley.PrincipalID]Agent
+	wake   chan struct{}
+	slots  chan struct{} // one token for each answer at work
+	lanes  lanes
+	orgs   map[parley.OrgID]*tail // Run's own
+}
+
+// New makes a Worker; Run makes it work.
+func New(c Config) *Worker {
+	if c.MaxRuns <= 0 {
+		c.MaxRuns = 256
+	}
+	if c.MaxDuration <= 0 {
+		c.MaxDuration = 10 * time.Minute
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	w := &Worker{
+		Config: c,
+		agents: map[parley.PrincipalID]Agent{},
+		wake:   make(chan struct{}, 1),
+		slots:  make(chan struct{}, c.MaxRuns),
+		orgs:   map[parley.OrgID]*tail{},
+	}
+	w.lanes.worker = w
+	for _, a := range c.Agents {
+		w.agents[a.Principal().ID] = a
+	}
+	return w
+}
+
+// Run follows the logs of all orgs until ctx ends; then it ends the answers at
+// work as interrupted, waits for their agents to return, and returns nil. The
+// error is that of the bus where it cannot subscribe.
+func (w *Worker) Run(ctx context.Context) error {
+	stop, err := w.Bus.Subscribe("log.*", func(string, string, []byte) { w.poke() })
+	if err != nil {
+		return fmt.Errorf("agent worker: %w", err)
+	}
+	defer stop()
+	defer w.lanes.wait()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	saved := time.Now()
+	for {
+		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
+			w.Logger.Warn("agent: follow the log", "err", err)
+		}
+		if time.Since(saved) >= checkpointInterval {
+			saved = time.Now()
+			w.save(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			w.lanes.wait()
+			w.saveLast(ctx)
+			return nil
+		case <-w.wake:
+		case <-ticker.C:
+		}
+	}
+}
+
+func (w *Worker) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// follow reads what is new in every org.
+func (w *Worker) follow(ctx context.Context) error {
+	heads, err := w.Store.Heads(ctx)
+	if err != nil {
+		return fmt.Errorf("read heads: %w", err)
+	}
+	for org, head := range heads {
+		t := w.orgs[org]
+		if t == nil {
+			if t, err = w.begin(ctx, org); err != nil {
+				return err
+			}
+			w.orgs[org] = t
+		}
+		if err := t.read(ctx, head.Offset); err != nil {
+			return fmt.Errorf("org %s: %w", org, err)
+		}
+	}
+	return nil
+}
+
+// begin takes an org up where its checkpoint is.
+func (w *Worker) begin(ctx context.Context, org parley.OrgID) (*tail, error) {
+	at, err := w.Store.Checkpoint(ctx, checkpointName, org)
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	t := &tail{worker: w, org: org, at: at, saved: at, answering: map[parley.ConversationID][]Agent{}}
+	if at == 0 {
+		t.notBefore = time.Now().Add(-freshness)
+	}
+	return t, nil
+}
+
+// save writes how far each org was answered, where that moved.
+func (w *Worker) save(ctx context.Context) {
+	for org, t := range w.orgs {
+		done := t.done()
+		if done <= t.saved {
+			continue
+		}
+		if err := w.Store.SetCheckpoint(ctx, checkpointName, org, done); err != nil {
+			if ctx.Err() == nil {
+				w.Logger.Warn("agent: save checkpoint", "org", org, "err", err)
+			}
+			return
+		}
+		t.saved = done
+	}
+}
+
+// saveLast saves once more when the worker's own context has ended.
+func (w *Worker) saveLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
+	defer cancel()
+	w.save(ctx)
+}
+
+// tail is the worker's place in one org's log. Only waiting is shared.
+type tail struct {
+	worker    *Worker
+	org       parley.OrgID
+	at        uint64 // read up to here
+	saved     uint64 // the checkpoint in the store
+	notBefore time.Time
+	// answering are the agents that answer in a conversation, as far as is known;
+	// the log itself says when that changes.
+	answering map[parley.ConversationID][]Agent
+
+	mu      sync.Mutex
+	waiting map[uint64]int // offsets of messages whose runs are still to be started
+}
+
+// maxAnswering bounds what is remembered of who answers where.
+const maxAnswering = 1 << 16
+
+// read goes on up to an offset.
+func (t *tail) read(ctx context.Context, upTo uint64) error {
+	for t.at < upTo {
+		events, err := t.worker.Store.ReadLog(ctx, t.org, t.at, upTo, pageSize)
+		if err != nil {
+			return fmt.Errorf("read log: %w", err)
+		}
+		for _, ev := range events {
+			if err := t.see(ctx, ev); err != nil {
+				return err
+			}
+			t.at = ev.Position.Offset
+		}
+		if len(events) == 0 {
+			t.at = upTo // what is missing was erased or trimmed
+		}
+	}
+	return nil
+}
+
+// see does what one event asks for.
+func (t *tail) see(ctx context.Context, ev *parley.Event) error {
+	switch body := ev.Body.(type) {
+	case *parley.ConversationBody:
+		if body.Status != parley.StatusActive {
+			t.worker.lanes.cancel(t.org, ev.Conversation, "")
+		}
+	case *parley.MemberBody:
+		delete(t.answering, ev.Conversation)
+		if ev.Type == parley.MemberLeft {
+			t.worker.lanes.cancel(t.org, ev.Conversation, body.Principal)
+		}
+	case *parley.MessageBody:
+		wanted := ev.Type == parley.MessageCreated && !body.Internal &&
+			body.SenderKind != parley.KindAgent && !ev.Time.Before(t.notBefore)
+		if !wanted {
+			return nil
+		}
+		agents, err := t.agentsOf(ctx, ev.Conversation)
+		if err != nil {
+			return err
+		}
+		for _, a := range agents {
+			if a.Principal().ID == body.Sender {
+				continue
+			}
+			t.wait(ev.Position.Offset, 1)
+			t.worker.lanes.add(ctx, a, &question{tail: t, offset: ev.Position.Offset, message: body.Message})
+		}
+	}
+	return nil
+}
+
+// agentsOf lists the agents of this process that answer in a conversation now.
+func (t *tail) agentsOf(ctx context.Context, id parley.ConversationID) ([]Agent, error) {
+	if agents, ok := t.answering[id]; ok {
+		return agents, nil
+	}
+	stays, err := t.worker.Store.Stays(ctx, t.org, id)
+	if err != nil {
+		return nil, fmt.Errorf("read stays of %s: %w", id, err)
+	}
+	var agents []Agent
+	for i := range stays {
+		a := t.worker.agents[stays[i].Principal]
+		if a != nil && stays[i].Open() && stays[i].AutoRespond {
+			agents = append(agents, a)
+		}
+	}
+	if len(t.answering) >= maxAnswering {
+		clear(t.answering)
+	}
+	t.answering[id] = agents
+	return agents, nil
+}
+
+// wait notes that n more runs for the message at an offset are still to be
+// started, or -1 that one was.
+func (t *tail) wait(offset uint64, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting == nil {
+		t.waiting = map[uint64]int{}
+	}
+	if t.waiting[offset] += n; t.waiting[offset] <= 0 {
+		delete(t.waiting, offset)
+	}
+}
+
+// done is the offset up to which every run was started: where to go on after a
+// crash.
+func (t *tail) done() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	done := t.at
+	for offset := range t.waiting {
+		done = min(done, offset-1)
+	}
+	return done
+}
