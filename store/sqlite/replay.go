@@ -168,12 +168,15 @@ func (h *keyHeap) Pop() any {
 
 // CheckCursor implements parley.Log.
 func (s *Store) CheckCursor(ctx context.Context, q parley.ReplayQuery, at parley.Position) error {
-	if at != (parley.Position{}) {
+	if at.Offset == 0 && at.Epoch != 0 {
+		return parley.ErrCursor
+	}
+	if at.Offset > 0 {
 		known, head, err := s.locate(ctx, q.Org, at.Offset)
 		if err != nil {
 			return fmt.Errorf("check cursor: %w", err)
 		}
-		if at.Offset == 0 || at.Offset > head || known.Epoch != at.Epoch {
+		if at.Offset > head || known.Epoch != at.Epoch {
 			return parley.ErrCursor
 		}
 	}
