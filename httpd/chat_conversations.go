@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/parley-chat/parley"
 )
@@ -131,6 +133,9 @@ func (s *Server) removeParticipant(c *call) error {
 		return err
 	}
 	member := parley.PrincipalID(c.r.PathValue("userId"))
+	if !utf8.ValidString(string(member)) || strings.IndexByte(string(member), 0) >= 0 {
+		return parley.Errorf(parley.CodeNotFound, "there is no such member") // no store could hold it
+	}
 	if _, err := s.Engine.Do(c.r.Context(), c.who, parley.RemoveMember{Conversation: id, Member: member}); err != nil {
 		return err
 	}

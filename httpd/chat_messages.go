@@ -98,6 +98,11 @@ func (s *Server) sync(c *call) error {
 	}
 	wanted := c.body.objects("conversations")
 	c.body.badIf(len(wanted) > syncConversations, "conversations", "conversations names more than %d", syncConversations)
+	limit := uint64(pageMax) // of each conversation
+	if c.body.object.Has("limit") {
+		limit = c.body.seq("limit")
+		c.body.badIf(limit == 0, "limit", "limit must be 1 or more")
+	}
 	places := make([]syncPlace, len(wanted))
 	for i := range wanted {
 		w := &wanted[i]
@@ -110,7 +115,7 @@ func (s *Server) sync(c *call) error {
 	list := batchList{Batches: []batch{}}
 	budget := syncMessages
 	for _, at := range places {
-		b, err := s.batch(c.r.Context(), c.who, at, min(budget, pageMax))
+		b, err := s.batch(c.r.Context(), c.who, at, int(min(limit, uint64(budget), pageMax)))
 		switch {
 		case parley.AsError(err) == errNoConversation:
 			list.Missing = append(list.Missing, at.text)
