@@ -1,0 +1,270 @@
+// Package natsbus is how nodes tell each other over NATS: the adapter of
+// parley.Bus and parley.RunLog, on a server within the process or on an existing
+// one by URL.
+//
+// The bus is core NATS, at most once. A message that cannot be sent now is
+// refused with parley.ErrUnavailable rather than kept for later: what is durable
+// waits in the store, and what is not would only be late.
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parley-chat/parley"
+)
+
+const (
+	// dialTimeout bounds one attempt to reach one server.
+	dialTimeout = 2 * time.Second
+	// connectTimeout bounds Open where its context does not.
+	connectTimeout = 10 * time.Second
+	// retryWait lies between two attempts, first ones and later ones.
+	retryWait = 250 * time.Millisecond
+	// pingEvery and pingsLost find a dead network that no write has found.
+	pingEvery = 5 * time.Second
+	pingsLost = 2
+	// writeTimeout is how long a Publish may hang on a network that takes no bytes;
+	// the connection is then given up and made anew.
+	writeTimeout = 3 * time.Second
+	// flushTimeout bounds the round trips of Subscribe and Close.
+	flushTimeout = 2 * time.Second
+
+	// pendingMessages and pendingBytes are what one subscription may be behind
+	// before messages are dropped.
+	pendingMessages = 64 << 10
+	pendingBytes    = 64 << 20
+)
+
+// Bus is a parley.Bus on NATS. All methods may be called concurrently.
+type Bus struct {
+	cfg  Config
+	log  *slog.Logger
+	srv  *embedded // nil with a URL
+	conn *nats.Conn
+
+	mu      sync.Mutex
+	subs    map[*subscription]struct{}
+	dropped uint64 // by subscriptions that have ended
+}
+
+var _ parley.Bus = (*Bus)(nil)
+
+// Open starts the embedded server, or finds the existing one, and connects. It
+// tries until ctx ends, 10 s where that has no deadline; refused credentials end
+// it at once. From then on a lost connection is made anew for ever.
+func Open(ctx context.Context, cfg Config) (*Bus, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Bus{cfg: cfg, log: cfg.Logger, subs: map[*subscription]struct{}{}}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.URL == "" {
+		srv, err := startEmbedded(&cfg, b.log)
+		if err != nil {
+			return nil, fmt.Errorf("natsbus: %w", err)
+		}
+		b.srv = srv
+	}
+	if err := b.connect(ctx); err != nil {
+		_ = b.Close()
+		return nil, fmt.Errorf("natsbus: connect: %w", err)
+	}
+	// Better no start than a message that only ever fails when it grows.
+	if most := b.conn.MaxPayload(); most < parley.MaxBusMessage {
+		_ = b.Close()
+		return nil, fmt.Errorf("natsbus: the server takes messages of %d bytes; its max_payload must be at least %d", most, parley.MaxBusMessage)
+	}
+	return b, nil
+}
+
+func (b *Bus) connect(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+	}
+	for {
+		conn, err := nats.Connect(b.cfg.URL, b.options()...)
+		if err == nil {
+			b.conn = conn
+			return nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", parley.ErrUnavailable, err)
+		case <-time.After(retryWait):
+		}
+	}
+}
+
+func (b *Bus) options() []nats.Option {
+	opts := []nats.Option{
+		nats.Name("parley"),
+		nats.Timeout(dialTimeout),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // credentials may be changing hands: keep trying
+		nats.ReconnectWait(retryWait),
+		nats.ReconnectJitter(retryWait/2, retryWait/2),
+		nats.ReconnectBufSize(-1), // refuse while away
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(pingsLost),
+		nats.FlusherTimeout(writeTimeout),
+		nats.ReconnectOnFlusherError(),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				b.log.Warn("bus: connection lost", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			b.log.Info("bus: connected again", "server", c.ConnectedServerName())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+			subject := ""
+			if s != nil {
+				subject = s.Subject
+			}
+			b.log.Warn("bus: asynchronous error", "subject", subject, "error", err)
+		}),
+	}
+	switch {
+	case b.srv != nil:
+		opts = append(opts, nats.InProcessServer(b.srv))
+		if b.cfg.Token != "" {
+			opts = append(opts, nats.Token(b.cfg.Token))
+		}
+	case b.cfg.Credentials != "":
+		opts = append(opts, nats.UserCredentials(b.cfg.Credentials))
+	}
+	return opts
+}
+
+// Publish sends data, at most parley.MaxBusMessage bytes. It is handed to the
+// network at once and not waited for; while the bus is not connected it is
+// refused with parley.ErrUnavailable.
+func (b *Bus) Publish(subject string, data []byte) error {
+	if err := checkMessage(subject, data); err != nil {
+		return err
+	}
+	if err := b.conn.Publish(subject, data); err != nil {
+		return unavailable("publish on "+subject, err)
+	}
+	return nil
+}
+
+// Request sends data and waits for the first answer until ctx ends.
+// parley.ErrUnavailable where nobody listens, the bus is away or ctx ends; the
+// cause is in the chain as well.
+func (b *Bus) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+	if err := checkMessage(subject, data); err != nil {
+		return nil, err
+	}
+	m, err := b.conn.RequestWithContext(ctx, subject, data)
+	if err != nil {
+		return nil, unavailable("request on "+subject, err)
+	}
+	return m.Data, nil
+}
+
+// Ready reports nil while the bus is connected, else parley.ErrUnavailable.
+func (b *Bus) Ready() error {
+	if b.conn.IsConnected() {
+		return nil
+	}
+	return fmt.Errorf("natsbus: %s: %w", strings.ToLower(b.conn.Status().String()), parley.ErrUnavailable)
+}
+
+// Dropped counts the messages that this process has lost because a subscriber
+// was more than 64 Ki messages or 64 MiB behind.
+func (b *Bus) Dropped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.dropped
+	for s := range b.subs {
+		n += s.dropped()
+	}
+	return n
+}
+
+// Close sends what was published, waits for running callbacks (unless called by
+// one), and ends the connection and the embedded server. It may be called more
+// than once.
+func (b *Bus) Close() error {
+	if b.conn != nil {
+		if b.conn.IsConnected() {
+			_ = b.conn.FlushTimeout(flushTimeout)
+		}
+		b.conn.Close()
+		for _, s := range b.open() {
+			s.stop()
+		}
+	}
+	if b.srv != nil {
+		b.srv.stop()
+	}
+	return nil
+}
+
+func (b *Bus) open() []*subscription {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]*subscription, 0, len(b.subs))
+	for s := range b.subs {
+		list = append(list, s)
+	}
+	return list
+}
+
+// ErrTooLarge says that a message is over parley.MaxBusMessage.
+var ErrTooLarge = errors.New("natsbus: message too large")
+
+// ErrSubject says that a subject is not dot-separated tokens: one is empty, or
+// holds a blank or a wildcard where none may stand.
+var ErrSubject = errors.New("natsbus: not a valid subject")
+
+func checkMessage(subject string, data []byte) error {
+	if !validSubject(subject, false) {
+		return fmt.Errorf("%w: %q", ErrSubject, subject)
+	}
+	if len(data) > parley.MaxBusMessage {
+		return fmt.Errorf("%w: %d bytes on %s", ErrTooLarge, len(data), subject)
+	}
+	return nil
+}
+
+// validSubject keeps to the port's grammar, which is narrower than that of NATS:
+// no `>`, and `*` as a whole token of a pattern only.
+func validSubject(s string, pattern bool) bool {
+	start := 0
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && s[i] != '.' {
+			if c := s[i]; c <= ' ' || c == 0x7f || c == '>' || c == '*' && !pattern {
+				return false
+			}
+			continue
+		}
+		token := s[start:i]
+		if token == "" || len(token) > 1 && strings.Contains(token, "*") {
+			return false
+		}
+		start = i + 1
+	}
+	return true
+}
+
+// unavailable says what could not be done; the cause stays in the chain.
+func unavailable(what string, err error) error {
+	return fmt.Errorf("natsbus: %s: %w: %w", what, parley.ErrUnavailable, err)
+}

@@ -1,0 +1,228 @@
+package natsbus
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parley-chat/parley"
+)
+
+const (
+	runStream  = "PARLEY_RUNS"
+	runSubject = "parley.runs"
+
+	// openTimeout bounds RunLog where its context does not: a cluster that has just
+	// started first elects a leader.
+	openTimeout = 30 * time.Second
+	// readPage is how many batches are asked for at once, readWait how long they may
+	// take. A page is at most 24 MiB, far below what makes nats.go drop messages.
+	readPage = 32
+	readWait = 5 * time.Second
+	// readerTTL is after how long without a page the server forgets a reader that
+	// could not say that it was done.
+	readerTTL = 30 * time.Second
+	// clockSlack is how far the clock of the node that made a run's id may be ahead
+	// of the clock of the server that keeps the log.
+	clockSlack = time.Minute
+)
+
+// RunLog is a parley.RunLog in a JetStream stream, whose messages are whole
+// batches. All methods may be called concurrently; it lives as long as its Bus.
+//
+// What is acknowledged is written to the server's file, and synced within two
+// minutes: it survives the death of the process. Nothing is remembered in memory,
+// so that any node can read the runs of one that died.
+type RunLog struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+var _ parley.RunLog = (*RunLog)(nil)
+
+// RunLog opens the run log, making or adapting its stream where needed. It tries
+// until ctx ends, 30 s where that has no deadline.
+func (b *Bus) RunLog(ctx context.Context) (*RunLog, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, openTimeout)
+		defer cancel()
+	}
+	js, err := jetstream.New(b.conn)
+	if err != nil {
+		return nil, fmt.Errorf("natsbus: open run log: %w", err)
+	}
+	cfg := b.streamConfig()
+	for {
+		stream, err := js.CreateOrUpdateStream(ctx, cfg)
+		if err == nil {
+			return &RunLog{js, stream}, nil
+		}
+		if !transient(err) {
+			return nil, fmt.Errorf("natsbus: open run log: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, unavailable("open run log", err)
+		case <-time.After(retryWait):
+		}
+	}
+}
+
+func (b *Bus) streamConfig() jetstream.StreamConfig {
+	age := b.cfg.RunLogAge
+	if age == 0 {
+		age = defaultRunLogAge
+	}
+	return jetstream.StreamConfig{
+		Name:        runStream,
+		Description: "what Parley's runs say while they run",
+		Subjects:    []string{runSubject},
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		MaxAge:      age,
+		Duplicates:  min(age, 2*time.Minute), // the server's default, which must not exceed the age
+		Replicas:    max(1, b.cfg.RunLogReplicas),
+	}
+}
+
+// transient reports whether a failure to open the stream may pass: the server is
+// away, starting, or electing.
+func transient(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503
+	}
+	return !errors.Is(err, nats.ErrConnectionClosed)
+}
+
+// Append keeps a batch and returns once it is acknowledged: as one message, or
+// as several, in order, where it is larger than parley.MaxBusMessage. ErrTooLarge
+// where one record alone is; nothing is kept then. After any other error, which
+// is parley.ErrUnavailable, all of it, none or a first part may have been kept.
+// The batch is the caller's again when Append returns. A ctx without deadline
+// waits 5 s at most for each message.
+func (l *RunLog) Append(ctx context.Context, batch []parley.RunRecord) error {
+	parts, err := encodeBatches(batch, parley.MaxBusMessage)
+	if err != nil {
+		return err
+	}
+	for _, data := range parts {
+		if _, err := l.js.Publish(ctx, runSubject, data); err != nil {
+			return unavailable("append to run log", err)
+		}
+	}
+	return nil
+}
+
+// Read calls fn with the records of one run that were kept before Read was
+// called, in order; none is no error. fn may keep the records; its error ends
+// the reading and is returned as it is. After parley.ErrUnavailable fn may have
+// had a first part.
+//
+// It reads what all runs said since the run's id was made, which a UUIDv7 tells,
+// and skips the others; other ids are looked for from the beginning.
+func (l *RunLog) Read(ctx context.Context, run parley.RunID, fn func(parley.RunRecord) error) error {
+	cfg := jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverAllPolicy,
+		AckPolicy:         jetstream.AckNonePolicy,
+		InactiveThreshold: readerTTL,
+		MemoryStorage:     true,
+		Replicas:          1,
+	}
+	if from, ok := madeAt(run, time.Now()); ok {
+		from = from.Add(-clockSlack)
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
+	}
+	consumer, err := l.stream.CreateConsumer(ctx, cfg)
+	if err != nil {
+		return unavailable("read run log", err)
+	}
+	defer func() {
+		// The server forgets it anyway; being told is only sooner. ctx may have ended.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = l.stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
+	}()
+	r := reader{consumer: consumer, left: consumer.CachedInfo().NumPending}
+	for r.left > 0 {
+		if err := r.page(ctx, run, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget does nothing: a run's records lie within batches that others share, and
+// go with the stream's age.
+func (l *RunLog) Forget(context.Context, parley.RunID) error { return nil }
+
+// reader walks over the batches that were there when it was made.
+type reader struct {
+	consumer jetstream.Consumer
+	read     uint64 // batches so far
+	left     uint64
+}
+
+// page reads some more batches and calls fn with the records of run.
+func (r *reader) page(ctx context.Context, run parley.RunID, fn func(parley.RunRecord) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	page, err := r.consumer.Fetch(int(min(r.left, readPage)), jetstream.FetchContext(ctx))
+	if err != nil {
+		return unavailable("read run log", err)
+	}
+	before := r.read
+	for m := range page.Messages() {
+		if err := r.batch(m, run, fn); err != nil {
+			return err
+		}
+	}
+	if r.left == 0 || r.read > before && page.Error() == nil {
+		return nil
+	}
+	return unavailable("read run log", errors.Join(errShortPage, page.Error(), ctx.Err()))
+}
+
+var (
+	errShortPage = errors.New("the server sent fewer batches than it has")
+	errHole      = errors.New("a batch was lost on its way")
+)
+
+func (r *reader) batch(m jetstream.Msg, run parley.RunID, fn func(parley.RunRecord) error) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("natsbus: read run log: %w", err)
+	}
+	// Nobody asks for a batch again, so that a lost one must not pass unnoticed.
+	if r.read++; meta.Sequence.Consumer != r.read {
+		return unavailable("read run log", errHole)
+	}
+	r.left = min(r.left-1, meta.NumPending)
+	for rec, err := range recordsOf(m.Data(), run) {
+		if err != nil {
+			return fmt.Errorf("read run log at %d: %w", meta.Sequence.Stream, err)
+		}
+		if err := fn(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// madeAt is the time within a UUIDv7, in milliseconds since 1970; false for
+// another kind of id, and where that time is yet to come.
+func madeAt(run parley.RunID, now time.Time) (time.Time, bool) {
+	if run[6]>>4 != 7 {
+		return time.Time{}, false
+	}
+	var ms [8]byte
+	copy(ms[2:], run[:6])
+	at := time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:])))
+	return at, !at.After(now)
+}
