@@ -113,12 +113,12 @@ func TestPublishLimit(t *testing.T) {
 	}
 	a := publish()
 	refused(t, httpd.SurfaceEvents, a)
-	for name, want := range map[string]string{"Retry-After": "3", "X-Ratelimit-Limit": "20", "X-Ratelimit-Remaining": "0"} {
+	for name, want := range map[string]string{"Retry-After": "3", "X-Ratelimit-Limit": "20", "X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "1795262403"} {
 		if got := a.header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if a.status != http.StatusTooManyRequests || a.header.Get("X-Ratelimit-Reset") == "" {
-		t.Errorf("status %d, X-RateLimit-Reset %q", a.status, a.header.Get("X-Ratelimit-Reset"))
+	if a.status != http.StatusTooManyRequests {
+		t.Errorf("status %d", a.status)
 	}
 }

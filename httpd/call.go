@@ -47,7 +47,7 @@ func (s *Server) serve(rt Route) http.HandlerFunc {
 		}
 		if err != nil {
 			if rt.rate != nil {
-				rateHeaders(w.Header(), rt.rate(&s.Limits, c.who), err)
+				rateHeaders(w.Header(), s.Now(), rt.rate(&s.Limits, c.who), err)
 			}
 			s.fail(w, r, c.who, err)
 		}

@@ -126,14 +126,14 @@ func botCode(c parley.Code) string {
 
 // rateHeaders says which limit was met and when it opens again, in Unix seconds
 // (contracts.md 1.3). Other errors leave the headers alone.
-func rateHeaders(h http.Header, rate int, err error) {
+func rateHeaders(h http.Header, now time.Time, rate int, err error) {
 	e := parley.AsError(err)
 	if e.Code != parley.CodeRateLimited {
 		return
 	}
 	h.Set("X-RateLimit-Limit", strconv.Itoa(rate))
 	h.Set("X-RateLimit-Remaining", "0")
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(time.Now().Unix()+int64(retrySeconds(e)), 10))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(retrySeconds(e)), 10))
 }
 
 // retrySeconds rounds up: who comes back after it is not too early.

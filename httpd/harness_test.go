@@ -96,6 +96,7 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 	log := &syncBuffer{}
 	c := httpd.Config{
 		Engine: e, Store: store, Auth: everybody(), Limits: limits, PublicURL: "https://parley.test",
+		Now:    func() time.Time { return noon },
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Mint: func(who *parley.Principal) (string, time.Time, error) {
 			return "socket-token-of-" + string(who.ID), noon.Add(15 * time.Minute), nil

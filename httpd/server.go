@@ -40,8 +40,8 @@ type Config struct {
 	// Mint makes a messaging token for a principal (design.md section 10). Nil: the
 	// route answers 503.
 	Mint func(who *parley.Principal) (token string, expires time.Time, err error)
-	// MintUser makes an access token for the user described: Org, ID, Name, Email and
-	// Scopes are set, Scopes is never empty. Nil: the route answers 503.
+	// MintUser makes an access token for the user described: Org, ID, Kind and Scopes
+	// are set, Scopes is never empty; Name and Email may be. Nil: the route answers 503.
 	MintUser func(user *parley.Principal, ttl time.Duration) (token string, expires time.Time, err error)
 	// Listening counts the distinct users of the audience of e that are connected
 	// and listening now, as far as this node knows (contracts.md C3). Nil counts none.
@@ -65,6 +65,8 @@ type Config struct {
 	// FailedAuth slows down those who guess credentials; nil does not.
 	FailedAuth FailureLimiter
 
+	// Now tells the time; nil is time.Now.
+	Now func() time.Time
 	// Logger is where requests and failures are told; nil discards.
 	Logger *slog.Logger
 	// Metrics is where the counters are registered and what the admin listener shows;
@@ -89,6 +91,9 @@ func New(c Config) *Server {
 	}
 	if c.DefaultAgent == "" {
 		c.DefaultAgent = "demo"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
