@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// Cursor spells a Position for the wire: opaque to clients, URL-safe, at most 26
+// Cursor spells a Position for the wire: opaque to clients, URL-safe, at most 24
 // characters. The zero Position is spelled too: "everything from the beginning".
 func (p Position) Cursor() string { return string(p.AppendCursor(nil)) }
 

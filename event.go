@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -200,39 +201,43 @@ func (e *Event) ResourceID() string {
 
 // wireEvent is how an event is kept in the store and told over the bus.
 type wireEvent struct {
-	ID           EventID         `json:"id"`
-	Org          OrgID           `json:"org"`
-	Type         EventType       `json:"type"`
-	Class        Class           `json:"class"`
-	Time         time.Time       `json:"time"`
-	Actor        PrincipalID     `json:"actor,omitempty"`
-	ActorKind    PrincipalKind   `json:"actor_kind,omitempty"`
-	Conversation ConversationID  `json:"conversation,omitzero"`
-	ChangeSeq    uint64          `json:"change_seq,omitempty"`
-	Targets      []PrincipalID   `json:"targets,omitempty"`
-	Channel      string          `json:"channel,omitempty"`
-	Internal     bool            `json:"internal,omitempty"`
-	Position     Position        `json:"position,omitzero"`
-	Body         json.RawMessage `json:"body"`
+	ID           EventID        `json:"id"`
+	Org          OrgID          `json:"org"`
+	Type         EventType      `json:"type"`
+	Class        Class          `json:"class"`
+	Time         time.Time      `json:"time"`
+	Actor        PrincipalID    `json:"actor,omitempty"`
+	ActorKind    PrincipalKind  `json:"actor_kind,omitempty"`
+	Conversation ConversationID `json:"conversation,omitzero"`
+	ChangeSeq    uint64         `json:"change_seq,omitempty"`
+	Targets      []PrincipalID  `json:"targets,omitempty"`
+	Channel      string         `json:"channel,omitempty"`
+	Internal     bool           `json:"internal,omitempty"`
+	Position     Position       `json:"position,omitzero"`
+	Body         Body           `json:"body"`
 }
 
 // MarshalEvent writes an event as it is kept in the store and told over the bus.
 // The Position travels with it.
 func MarshalEvent(e *Event) ([]byte, error) {
-	body, err := json.Marshal(e.Body)
-	if err != nil {
-		return nil, fmt.Errorf("marshal body of %s %s: %w", e.Type, e.ID, err)
-	}
-	return json.Marshal(wireEvent{
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // published data is told as it is
+	err := enc.Encode(wireEvent{
 		e.ID, e.Org, e.Type, e.Class, e.Time, e.Actor, e.ActorKind, e.Conversation, e.ChangeSeq,
-		e.Targets, e.Channel, e.Internal, e.Position, body,
+		e.Targets, e.Channel, e.Internal, e.Position, e.Body,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("marshal %s %s: %w", e.Type, e.ID, err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 // UnmarshalEvent reads what MarshalEvent wrote. Fields it does not know are
 // ignored, so that two releases can share a bus.
 func UnmarshalEvent(data []byte) (*Event, error) {
-	var w wireEvent
+	var body json.RawMessage
+	w := wireEvent{Body: &body}
 	if err := json.Unmarshal(data, &w); err != nil {
 		return nil, fmt.Errorf("unmarshal event: %w", err)
 	}
@@ -241,7 +246,7 @@ func UnmarshalEvent(data []byte) (*Event, error) {
 		w.Targets, w.Channel, w.Internal, w.Position, nil,
 	}
 	e.Body = e.Spec().New()
-	if err := json.Unmarshal(w.Body, e.Body); err != nil {
+	if err := json.Unmarshal(body, e.Body); err != nil {
 		return nil, fmt.Errorf("unmarshal body of %s %s: %w", w.Type, w.ID, err)
 	}
 	return e, nil

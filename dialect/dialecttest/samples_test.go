@@ -1,7 +1,6 @@
 package dialecttest
 
 import (
-	"encoding/json"
 	"reflect"
 	"testing"
 	"unicode/utf8"
@@ -76,8 +75,8 @@ func TestEventsSurviveTheStoreAndTheBus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want, ok := s.Event.Body.(*parley.PublishedBody); ok {
-				want.Data, _ = json.Marshal(want.Data) // none is null from then on, and > is \u003e
+			if want, ok := s.Event.Body.(*parley.PublishedBody); ok && len(want.Data) == 0 {
+				want.Data = parley.RawJSON("null")
 			}
 			if want, ok := s.Event.Body.(*parley.MessageBody); ok && !utf8.ValidString(want.Content) {
 				want.Content, want.SenderName = "cut off: \ufffd\ufffd\ufffd\ufffd", "cut off: \ufffd\ufffd\ufffd\ufffd"

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/agent"
+	"github.com/parley-chat/parley/agent/demo"
+	"github.com/parley-chat/parley/auth"
+	"github.com/parley-chat/parley/bus/natsbus"
+	"github.com/parley-chat/parley/config"
+	"github.com/parley-chat/parley/dialect/bot"
+	"github.com/parley-chat/parley/dialect/chat"
+	"github.com/parley-chat/parley/dialect/events"
+	"github.com/parley-chat/parley/dialect/topics"
+	"github.com/parley-chat/parley/store/postgres"
+	"github.com/parley-chat/parley/store/sqlite"
+)
+
+// dialects are the surfaces of this product.
+func dialects() []parley.Dialect {
+	return []parley.Dialect{
+		events.New(),
+		bot.New(),
+		topics.New(),
+		chat.New(),
+	}
+}
+
+// agents are those that live in this process.
+func agents(cfg *config.Config) []agent.Agent {
+	var list []agent.Agent
+	if cfg.DemoAgent {
+		list = append(list, demo.New())
+	}
+	return list
+}
+
+// OpenStore opens the store that the configuration names. exclusive is for a
+// server: one to a SQLite file.
+func OpenStore(ctx context.Context, cfg *config.Config, exclusive bool) (parley.Store, error) {
+	if cfg.StoreURL != "" {
+		return postgres.Open(ctx, postgres.Config{URL: cfg.StoreURL})
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	return sqlite.Open(ctx, sqlite.Config{
+		Path: filepath.Join(cfg.Data, "parley.db"), Synchronous: sqlite.Synchronous(cfg.SQLiteSynchronous), Exclusive: exclusive,
+	})
+}
+
+// OpenKeys opens the signing key in the data directory, making it where there is
+// none.
+func OpenKeys(cfg *config.Config) (*auth.Keys, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	return auth.OpenKeys(cfg.Data)
+}
+
+func (a *App) openBus(ctx context.Context) (*natsbus.Bus, error) {
+	return natsbus.Open(ctx, natsbus.Config{
+		URL: a.cfg.NATSURL, Credentials: a.cfg.NATSCredentials,
+		Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Logger: a.log,
+	})
+}
+
+func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator, error) {
+	var issuers []auth.Issuer
+	for _, i := range a.cfg.Issuers {
+		secret, err := config.ReadSecret(i.SecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("issuer %s: %w", i.Name, err)
+		}
+		issuers = append(issuers, auth.Issuer{Name: i.Name, Secret: secret, Org: i.Org, Audience: i.Audience})
+	}
+	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Log: a.log})
+}
+
+// ids makes UUIDv7 ids, in order within this process.
+type ids struct{}
+
+func (ids) NewID() [16]byte { return uuid.Must(uuid.NewV7()) }
+
+// nodeName is this process among those that share the store: readable, and
+// never the name of one that was before.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "node"
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:8])
+}
