@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+// crash ends an engine as the death of its process would.
+func crash(e *Engine) {
+	e.cancel()
+	e.tape.stop()
+}
+
+// lastEnd is the last event of the log, which must be a run's end.
+func (w *world) lastEnd() *parley.RunBody {
+	w.t.Helper()
+	events := w.log()
+	body, ok := events[len(events)-1].Body.(*parley.RunBody)
+	if !ok {
+		w.t.Fatalf("log ends with %v", types(events))
+	}
+	return body
+}
+
+func TestTheNextStartEndsWhatACrashLeft(t *testing.T) {
+	w := newWorld(t)
+	conversation, trigger := w.question()
+	ear := w.listen()
+	run := w.start(w.Engine, conversation, trigger)
+	say(t, run, "told 😀 ")
+	ear.next(parley.RunStarted)
+	ear.next(parley.StreamStarted)
+	ear.next(parley.StreamDelta)
+	w.runlog.Cut(true)
+	say(t, run, "never told")
+	crash(w.Engine)
+	w.runlog.Cut(false)
+
+	next := w.node("node-2", func(c *Config) { c.Solo = true })
+	for range 2 { // idempotent
+		if err := next.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e := w.lastEnd(); e.Status != parley.RunInterrupted || e.Text != "told 😀 " || e.Run != run.ID() || e.Epoch != 2 || e.Seq != 2 {
+		t.Errorf("end is %+v", e)
+	}
+	if n := len(w.log()); n != 4 {
+		t.Errorf("log holds %v", types(w.log()))
+	}
+	// The one that was taken for dead is not heard any more.
+	if err := next.finishRun(t.Context(), &run.run, "other text", parley.RunCompleted, ""); !errors.Is(err, parley.ErrFenced) {
+		t.Errorf("the old owner ended it: %v", err)
+	}
+}
+
+func TestOnlyTheRunsOfTheDeadAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		conversation, trigger := w.question()
+		run := w.start(w.Engine, conversation, trigger) // sends a heartbeat
+		say(t, run, "hello")
+		synctest.Wait()
+		other := w.node("node-2")
+		if err := other.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if row, _ := w.store.Run(t.Context(), org, run.ID()); row.Status != parley.RunRunning || row.Epoch != 1 {
+			t.Fatalf("a living node lost its run: %+v", row)
+		}
+		// The owner hangs for longer than its heartbeat lives.
+		time.Sleep(heartbeatTTL + time.Second)
+		if err := other.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e := w.lastEnd(); e.Status != parley.RunInterrupted || e.Text != "hello" {
+			t.Errorf("end is %+v", e)
+		}
+		// When it wakes up it finds out before it tells another word.
+		ear := w.listen()
+		say(t, run, " again")
+		synctest.Wait()
+		w.silent(ear)
+		select {
+		case <-run.Done():
+		default:
+			t.Error("the old owner goes on")
+		}
+		if err := run.End(context.Background(), parley.RunCompleted, ""); !errors.Is(err, parley.ErrFenced) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestANodeThatLivesKeepsItsRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		go func() { done <- w.Engine.Run(ctx) }()
+		other := w.node("node-2")
+		go func() { done <- other.Run(ctx) }()
+		conversation, trigger := w.question()
+		run := w.start(w.Engine, conversation, trigger)
+		for range 30 {
+			say(t, run, "tick ")
+			time.Sleep(time.Second)
+		}
+		end(t, run, parley.RunCompleted)
+		if e := w.lastEnd(); e.Status != parley.RunCompleted || len(e.Text) != 150 {
+			t.Errorf("end is %+v", e)
+		}
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestStopEndsRunsWithWhatTheySaid(t *testing.T) {
+	w := newWorld(t)
+	conversation, trigger := w.question()
+	run := w.start(w.Engine, conversation, trigger)
+	say(t, run, "half a sen")
+	if err := w.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.lastEnd(); e.Status != parley.RunInterrupted || e.Text != "half a sen" || e.Detail == "" {
+		t.Errorf("end is %+v", e)
+	}
+	<-run.Done()
+	if err := run.End(t.Context(), parley.RunCompleted, ""); err != nil {
+		t.Errorf("ended after Stop: %v", err)
+	}
+	if _, err := w.StartRun(t.Context(), &demo, conversation, parley.MessageID{}); !errors.Is(err, &parley.Error{Code: parley.CodeUnavailable}) {
+		t.Errorf("started after Stop: %v", err)
+	}
+}
+
+func TestStopGivesUpWithItsContext(t *testing.T) {
+	w := newWorld(t)
+	conversation, trigger := w.question()
+	w.runlog.Cut(true)
+	run := w.start(w.Engine, conversation, trigger)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := w.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("stopped with %v", err)
+	}
+	<-run.Done()
+	w.runlog.Cut(false)
+	next := w.node("node-2", func(c *Config) { c.Solo = true })
+	if err := next.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.lastEnd(); e.Status != parley.RunInterrupted || e.Text != "" {
+		t.Errorf("end is %+v", e)
+	}
+}
+
+func TestARepeatedAppendIsReadOnce(t *testing.T) {
+	w := newWorld(t)
+	conversation, trigger := w.question()
+	ear := w.listen()
+	run := w.start(w.Engine, conversation, trigger)
+	say(t, run, "abc")
+	ear.next(parley.RunStarted)
+	ear.next(parley.StreamStarted)
+	ear.next(parley.StreamDelta)
+	say(t, run, "def")
+	ear.next(parley.StreamDelta)
+	var records []parley.RunRecord
+	w.runlog.Read(t.Context(), run.ID(), func(r parley.RunRecord) error { records = append(records, r); return nil })
+	if err := w.runlog.Append(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := w.runText(t.Context(), run.ID()); err != nil || text != "abcdef" {
+		t.Errorf("read %q, %v", text, err)
+	}
+}
