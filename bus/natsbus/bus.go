@@ -142,8 +142,8 @@ func (b *Bus) options() []nats.Option {
 	switch {
 	case b.srv != nil:
 		opts = append(opts, nats.InProcessServer(b.srv))
-		if b.cfg.Token != "" {
-			opts = append(opts, nats.Token(b.cfg.Token))
+		if b.srv.token != "" {
+			opts = append(opts, nats.Token(b.srv.token))
 		}
 	case b.cfg.Credentials != "":
 		opts = append(opts, nats.UserCredentials(b.cfg.Credentials))

@@ -25,7 +25,8 @@ type Config struct {
 	// at a time.
 	Dir string
 	// Listen is a host:port at which the embedded server takes connections of other
-	// services. Empty: it takes none, and only this process reaches it.
+	// services. Empty: it takes none, and only this process reaches it (in a cluster
+	// by a loopback listener that knows no one else).
 	Listen string
 	// ServerName names the embedded server; it must be unique within a cluster.
 	// Empty: a random name, which a cluster does not allow.

@@ -20,6 +20,8 @@ const (
 	// openTimeout bounds RunLog where its context does not: a cluster that has just
 	// started first elects a leader.
 	openTimeout = 30 * time.Second
+	// openAttempt bounds one attempt: without a leader nobody answers.
+	openAttempt = 3 * time.Second
 	// readPage is how many batches are asked for at once, readWait how long they may
 	// take. A page is at most 24 MiB, far below what makes nats.go drop messages.
 	readPage = 32
@@ -59,7 +61,7 @@ func (b *Bus) RunLog(ctx context.Context) (*RunLog, error) {
 	}
 	cfg := b.streamConfig()
 	for {
-		stream, err := js.CreateOrUpdateStream(ctx, cfg)
+		stream, err := openStream(ctx, js, cfg)
 		if err == nil {
 			return &RunLog{js, stream}, nil
 		}
@@ -72,6 +74,12 @@ func (b *Bus) RunLog(ctx context.Context) (*RunLog, error) {
 		case <-time.After(retryWait):
 		}
 	}
+}
+
+func openStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, openAttempt)
+	defer cancel()
+	return js.CreateOrUpdateStream(ctx, cfg)
 }
 
 func (b *Bus) streamConfig() jetstream.StreamConfig {

@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -15,8 +16,12 @@ import (
 // included.
 const startTimeout = 30 * time.Second
 
-// embedded is a nats-server within the process.
-type embedded struct{ *server.Server }
+// embedded is a nats-server within the process. token is what its clients show;
+// empty where it asks for none.
+type embedded struct {
+	*server.Server
+	token string
+}
 
 // startEmbedded starts the server and returns once it takes connections.
 func startEmbedded(cfg *Config, log *slog.Logger) (*embedded, error) {
@@ -34,7 +39,7 @@ func startEmbedded(cfg *Config, log *slog.Logger) (*embedded, error) {
 	l := &serverLog{log: log}
 	s.SetLoggerV2(l, false, false, false)
 	s.Start()
-	e := &embedded{s}
+	e := &embedded{s, opts.Authorization}
 	// A server that cannot start says so to its logger only, as a fatal line.
 	if text := l.fatal(); text != "" {
 		e.stop()
@@ -79,6 +84,9 @@ func serverOptions(cfg *Config) (*server.Options, error) {
 		return nil, err
 	}
 	opts.Cluster = server.ClusterOpts{Name: cfg.Cluster.Name, Host: host, Port: orRandom(port)}
+	if cfg.Listen == "" {
+		closeToOthers(opts)
+	}
 	var user *url.Userinfo
 	if cfg.Token != "" {
 		opts.Cluster.Username, opts.Cluster.Password = routeUser, cfg.Token
@@ -88,6 +96,19 @@ func serverOptions(cfg *Config) (*server.Options, error) {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: addr, User: user})
 	}
 	return opts, nil
+}
+
+// closeToOthers stands in for DontListen within a cluster: nats-server 2.15 opens
+// its routes only after its client listener, and without one never does (nor ends
+// when told to). The listener is on loopback and lets nobody in who does not know
+// a token that, where none is configured, only this process has.
+func closeToOthers(opts *server.Options) {
+	opts.DontListen = false
+	opts.Host, opts.Port = "127.0.0.1", server.RANDOM_PORT
+	opts.Cluster.NoAdvertise = true
+	if opts.Authorization == "" {
+		opts.Authorization = rand.Text()
+	}
 }
 
 // routeUser goes with the token where a route asks for a name as well.

@@ -1,0 +1,152 @@
+package natsbus_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/bus/bustest"
+	"github.com/parley-chat/parley/bus/natsbus"
+)
+
+// eachWay runs a benchmark on the embedded server and on one by loopback.
+func eachWay(b *testing.B, bench func(b *testing.B, bus *natsbus.Bus)) {
+	b.Run("embedded", func(b *testing.B) { bench(b, open(b, natsbus.Config{Dir: b.TempDir()})) })
+	b.Run("loopback", func(b *testing.B) {
+		srv := startServer(b, b.TempDir(), server.RANDOM_PORT)
+		bench(b, open(b, natsbus.Config{URL: srv.ClientURL()}))
+	})
+}
+
+// BenchmarkDeliver is the time from Publish to the callback, one message of 400
+// bytes at a time.
+func BenchmarkDeliver(b *testing.B) {
+	eachWay(b, func(b *testing.B, bus *natsbus.Bus) { deliver(b, bus, 0) })
+}
+
+// BenchmarkDeliverIdle is the same with a millisecond of rest between messages,
+// as on a quiet node whose goroutines are parked.
+func BenchmarkDeliverIdle(b *testing.B) {
+	eachWay(b, func(b *testing.B, bus *natsbus.Bus) { deliver(b, bus, time.Millisecond) })
+}
+
+func deliver(b *testing.B, bus *natsbus.Bus, rest time.Duration) {
+	heard := make(chan time.Time, 1)
+	stop, err := bus.Subscribe("bench", func(string, string, []byte) { heard <- time.Now() })
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer stop()
+	data := make([]byte, 400)
+	var took []time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		if rest > 0 {
+			<-time.After(rest)
+		}
+		began := time.Now()
+		if err := bus.Publish("bench", data); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, (<-heard).Sub(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1e3, "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1e3, "p99-us")
+}
+
+// BenchmarkThroughput is publishing without waiting, until all of it is heard.
+func BenchmarkThroughput(b *testing.B) {
+	eachWay(b, func(b *testing.B, bus *natsbus.Bus) {
+		const window = 1000 // far below what a subscription may be behind
+		heard, n := make(chan struct{}, 1), 0
+		stop, err := bus.Subscribe("bench", func(string, string, []byte) {
+			if n++; n%window == 0 {
+				heard <- struct{}{}
+			}
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer stop()
+		data := make([]byte, 400)
+		sent := 0
+		for b.Loop() {
+			if err := bus.Publish("bench", data); err != nil {
+				b.Fatal(err)
+			}
+			if sent++; sent%window == 0 {
+				<-heard
+			}
+		}
+	})
+}
+
+// BenchmarkAppend is one Append of a batch of records of 300 bytes.
+func BenchmarkAppend(b *testing.B) {
+	eachWay(b, func(b *testing.B, bus *natsbus.Bus) {
+		l := openRunLog(b, bus)
+		for _, size := range []int{1, 16, 256} {
+			batch := make([]parley.RunRecord, size)
+			for i := range batch {
+				batch[i] = parley.RunRecord{Run: bustest.NewRunID(time.Now()), Event: make([]byte, 300)}
+			}
+			b.Run(fmt.Sprint(size), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := l.Append(b.Context(), batch); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "us/record")
+			})
+		}
+	})
+}
+
+// BenchmarkRead reads a run of 100 records that lie among 10,000 batches of 16.
+func BenchmarkRead(b *testing.B) {
+	eachWay(b, func(b *testing.B, bus *natsbus.Bus) {
+		l := openRunLog(b, bus)
+		run := bustest.NewRunID(time.Now())
+		batch := make([]parley.RunRecord, 16)
+		for n := range 10_000 {
+			for i := range batch {
+				batch[i] = parley.RunRecord{Run: parley.RunID{byte(i)}, Event: make([]byte, 300)}
+			}
+			if n%100 == 0 {
+				batch[3].Run = run
+			}
+			if err := l.Append(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for b.Loop() {
+			seen := 0
+			if err := l.Read(b.Context(), run, func(parley.RunRecord) error { seen++; return nil }); err != nil || seen != 100 {
+				b.Fatal(seen, err)
+			}
+		}
+	})
+}
+
+// BenchmarkOpen starts and stops the embedded server with its run log.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		bus, err := natsbus.Open(b.Context(), natsbus.Config{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := bus.RunLog(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := bus.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
