@@ -205,7 +205,7 @@ func (a *App) listen() (err error) {
 			}
 		})
 	}
-	a.log.Info("parley serves", "addr", a.Addr(), "node", a.node)
+	a.log.Info("listening", "address", a.Addr(), "operators", a.AdminAddr(), "node", a.node)
 	return nil
 }
 
@@ -250,7 +250,7 @@ func (a *App) Mint(c auth.Claims) (string, error) { return a.keys.Mint(c) }
 // cut off. Acknowledged is kept in any case.
 func (a *App) Stop(ctx context.Context) error {
 	a.draining.Store(true)
-	a.log.Info("parley drains", "connections", a.conns.Len())
+	a.log.Info("draining", "connections", a.conns.Len())
 	// Agents first, while there is someone to hear how their answers end.
 	a.stopWorker()
 	select {
@@ -267,7 +267,6 @@ func (a *App) Stop(ctx context.Context) error {
 		err = errors.Join(err, <-done)
 	}
 	a.close(ctx)
-	a.log.Info("parley has stopped")
 	return err
 }
 

@@ -40,8 +40,11 @@ func (c *serveCmd) Run(p *program) error {
 	if err := s.Start(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
+	log.Info("serving", "address", s.Addr())
 	<-ctx.Done()
 	restore()
+
+	log.Info("stopping", "within", cfg.DrainTimeout)
 	stop, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
 	defer cancel()
 	switch err := s.Stop(stop); {
@@ -50,5 +53,6 @@ func (c *serveCmd) Run(p *program) error {
 	case err != nil:
 		return fmt.Errorf("stop: %w", err)
 	}
+	log.Info("stopped")
 	return nil
 }
