@@ -33,7 +33,7 @@ func (w *Worker) answer(ctx context.Context, key laneKey, a Agent, q *question) 
 	q.tail.wait(q.offset, -1)
 	if err != nil {
 		if !errors.Is(err, parley.ErrConflict) {
-			w.Logger.Info("agent: question is not answered", "agent", key.agent, "message", q.message.ID, "err", err)
+			w.cfg.Logger.Info("agent: question is not answered", "agent", key.agent, "message", q.message.ID, "err", err)
 		}
 		return
 	}
@@ -41,7 +41,7 @@ func (w *Worker) answer(ctx context.Context, key laneKey, a Agent, q *question) 
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.endWait(ctx))
 	defer cancel()
 	if err := run.End(end, status, detail); err != nil && !errors.Is(err, parley.ErrFenced) {
-		w.Logger.Warn("agent: end run", "run", run.ID(), "err", err)
+		w.cfg.Logger.Warn("agent: end run", "run", run.ID(), "err", err)
 	}
 }
 
@@ -50,7 +50,7 @@ func (w *Worker) endWait(ctx context.Context) time.Duration {
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) {
 		return stopWait
 	}
-	return w.MaxDuration
+	return w.cfg.MaxDuration
 }
 
 // start waits for its turn and begins the run, again while a part is away. What
@@ -60,7 +60,7 @@ func (w *Worker) start(ctx context.Context, p *parley.Principal, key laneKey, q 
 		err := w.turn(ctx, key)
 		if err == nil {
 			var run *engine.RunWriter
-			if run, err = w.Engine.StartRun(ctx, p, key.conversation, q.message.ID); err == nil {
+			if run, err = w.cfg.Engine.StartRun(ctx, p, key.conversation, q.message.ID); err == nil {
 				return run, nil
 			}
 		}
@@ -80,7 +80,7 @@ func (w *Worker) start(ctx context.Context, p *parley.Principal, key laneKey, q 
 // may still write the answer to the question before.
 func (w *Worker) turn(ctx context.Context, key laneKey) error {
 	for {
-		runs, err := w.Store.OpenRuns(ctx, key.org)
+		runs, err := w.cfg.Store.OpenRuns(ctx, key.org)
 		if err != nil {
 			return fmt.Errorf("list open runs: %w", err)
 		}
@@ -110,7 +110,7 @@ func pauseFor(ctx context.Context, d time.Duration) error {
 
 // write lets the agent answer and tells how that ended.
 func (w *Worker) write(ctx context.Context, a Agent, p *parley.Principal, run *engine.RunWriter, q *question) (parley.RunStatus, string) {
-	ctx, cancel := context.WithTimeoutCause(ctx, w.MaxDuration, errTooLong)
+	ctx, cancel := context.WithTimeoutCause(ctx, w.cfg.MaxDuration, errTooLong)
 	defer cancel()
 	ctx, over := context.WithCancel(ctx)
 	defer over()
@@ -138,7 +138,7 @@ func (w *Worker) write(ctx context.Context, a Agent, p *parley.Principal, run *e
 	case ctx.Err() != nil:
 		return parley.RunInterrupted, "the server was shut down"
 	}
-	w.Logger.Warn("agent: failed", "agent", p.ID, "run", run.ID(), "err", err)
+	w.cfg.Logger.Warn("agent: failed", "agent", p.ID, "run", run.ID(), "err", err)
 	var public *parley.Error
 	if errors.As(err, &public) {
 		return parley.RunFailed, public.Message
@@ -158,13 +158,13 @@ func runAgent(ctx context.Context, a Agent, in Input, out Emitter) (err error) {
 
 // history lists what the agent may see up to a message: what was said in its stay.
 func (w *Worker) history(ctx context.Context, p *parley.Principal, upTo *parley.Message, limit int) ([]parley.Message, error) {
-	stays, err := w.Store.Stays(ctx, p.Org, upTo.Conversation)
+	stays, err := w.cfg.Store.Stays(ctx, p.Org, upTo.Conversation)
 	if err != nil {
 		return nil, fmt.Errorf("read stays: %w", err)
 	}
 	for i := range stays {
 		if stays[i].Principal == p.ID && stays[i].Open() {
-			return w.Store.Messages(ctx, p.Org, upTo.Conversation, stays[i].FromSeq, upTo.Seq, limit, true)
+			return w.cfg.Store.Messages(ctx, p.Org, upTo.Conversation, stays[i].FromSeq, upTo.Seq, limit, true)
 		}
 	}
 	return nil, parley.Errorf(parley.CodeNotFound, "there is no such conversation")
@@ -189,6 +189,6 @@ func (e *emitter) ToolReturned(ctx context.Context, call, tool string, result []
 }
 
 func (e *emitter) Typing(ctx context.Context, on bool) error {
-	_, err := e.worker.Engine.Do(ctx, e.principal, parley.SetTyping{Conversation: e.conversation, On: on})
+	_, err := e.worker.cfg.Engine.Do(ctx, e.principal, parley.SetTyping{Conversation: e.conversation, On: on})
 	return err
 }

@@ -41,7 +41,7 @@ type Config struct {
 // answered once per agent however often it is read, and on however many nodes,
 // since (message, agent) has one run.
 type Worker struct {
-	Config
+	cfg    Config
 	agents map[parley.PrincipalID]Agent
 	wake   chan struct{}
 	slots  chan struct{} // one token for each answer at work
@@ -61,7 +61,7 @@ func New(c Config) *Worker {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	w := &Worker{
-		Config: c,
+		cfg:    c,
 		agents: map[parley.PrincipalID]Agent{},
 		wake:   make(chan struct{}, 1),
 		slots:  make(chan struct{}, c.MaxRuns),
@@ -76,9 +76,13 @@ func New(c Config) *Worker {
 
 // Run follows the logs of all orgs until ctx ends; then it ends the answers at
 // work as interrupted, waits for their agents to return, and returns nil. The
-// error is that of the bus where it cannot subscribe.
+// error is that of the bus where it cannot subscribe. Without agents it only waits.
 func (w *Worker) Run(ctx context.Context) error {
-	stop, err := w.Bus.Subscribe("log.*", func(string, string, []byte) { w.poke() })
+	if len(w.agents) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	stop, err := w.cfg.Bus.Subscribe("log.*", func(string, string, []byte) { w.poke() })
 	if err != nil {
 		return fmt.Errorf("agent worker: %w", err)
 	}
@@ -89,7 +93,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	saved := time.Now()
 	for {
 		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
-			w.Logger.Warn("agent: follow the log", "err", err)
+			w.cfg.Logger.Warn("agent: follow the log", "err", err)
 		}
 		if time.Since(saved) >= checkpointInterval {
 			saved = time.Now()
@@ -115,7 +119,7 @@ func (w *Worker) poke() {
 
 // follow reads what is new in every org.
 func (w *Worker) follow(ctx context.Context) error {
-	heads, err := w.Store.Heads(ctx)
+	heads, err := w.cfg.Store.Heads(ctx)
 	if err != nil {
 		return fmt.Errorf("read heads: %w", err)
 	}
@@ -136,7 +140,7 @@ func (w *Worker) follow(ctx context.Context) error {
 
 // begin takes an org up where its checkpoint is.
 func (w *Worker) begin(ctx context.Context, org parley.OrgID) (*tail, error) {
-	at, err := w.Store.Checkpoint(ctx, checkpointName, org)
+	at, err := w.cfg.Store.Checkpoint(ctx, checkpointName, org)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
@@ -154,9 +158,9 @@ func (w *Worker) save(ctx context.Context) {
 		if done <= t.saved {
 			continue
 		}
-		if err := w.Store.SetCheckpoint(ctx, checkpointName, org, done); err != nil {
+		if err := w.cfg.Store.SetCheckpoint(ctx, checkpointName, org, done); err != nil {
 			if ctx.Err() == nil {
-				w.Logger.Warn("agent: save checkpoint", "org", org, "err", err)
+				w.cfg.Logger.Warn("agent: save checkpoint", "org", org, "err", err)
 			}
 			return
 		}
@@ -192,7 +196,7 @@ const maxAnswering = 1 << 16
 // read goes on up to an offset.
 func (t *tail) read(ctx context.Context, upTo uint64) error {
 	for t.at < upTo {
-		events, err := t.worker.Store.ReadLog(ctx, t.org, t.at, upTo, pageSize)
+		events, err := t.worker.cfg.Store.ReadLog(ctx, t.org, t.at, upTo, pageSize)
 		if err != nil {
 			return fmt.Errorf("read log: %w", err)
 		}
@@ -247,7 +251,7 @@ func (t *tail) agentsOf(ctx context.Context, id parley.ConversationID) ([]Agent,
 	if agents, ok := t.answering[id]; ok {
 		return agents, nil
 	}
-	stays, err := t.worker.Store.Stays(ctx, t.org, id)
+	stays, err := t.worker.cfg.Store.Stays(ctx, t.org, id)
 	if err != nil {
 		return nil, fmt.Errorf("read stays of %s: %w", id, err)
 	}

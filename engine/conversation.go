@@ -11,7 +11,7 @@ import (
 )
 
 func (e *Engine) createConversation(ctx context.Context, p *parley.Principal, cmd parley.CreateConversation) (parley.Result, error) {
-	others, err := checkPrincipals("members", cmd.Members, e.Limits.MembersPerCall)
+	others, err := checkPrincipals("members", cmd.Members, e.cfg.Limits.MembersPerCall)
 	if err := firstError(err,
 		checkText("title", cmd.Title, maxTitle),
 		checkText("description", cmd.Description, maxDescription)); err != nil {
@@ -30,7 +30,7 @@ func (e *Engine) createConversation(ctx context.Context, p *parley.Principal, cm
 			return err
 		}
 		c := &parley.Conversation{
-			Org: p.Org, ID: e.IDs.NewID(), Kind: kind, Title: cmd.Title, Description: cmd.Description,
+			Org: p.Org, ID: e.cfg.IDs.NewID(), Kind: kind, Title: cmd.Title, Description: cmd.Description,
 			CreatedBy: p.ID, Status: parley.StatusActive, CreatedAt: w.now,
 		}
 		if kind == parley.KindDirect {

@@ -45,7 +45,7 @@ type Config struct {
 
 // Engine carries out commands. All its methods may be called concurrently.
 type Engine struct {
-	Config
+	cfg Config
 
 	ephemeral map[parley.EventType]bool
 	agents    map[parley.PrincipalID]parley.Principal
@@ -79,7 +79,7 @@ func New(c Config) *Engine {
 		c.Committed = func() {}
 	}
 	e := &Engine{
-		Config:    c,
+		cfg:       c,
 		ephemeral: map[parley.EventType]bool{},
 		agents:    map[parley.PrincipalID]parley.Principal{},
 		seen:      newRecent[principalKey, parley.Principal](cacheSize),
@@ -106,7 +106,7 @@ func (e *Engine) Do(ctx context.Context, p *parley.Principal, cmd parley.Command
 	if err != nil {
 		failure := parley.AsError(err)
 		if failure.Code == parley.CodeInternal {
-			e.Logger.Error("engine: command failed", "command", fmt.Sprintf("%T", cmd), "org", p.Org, "err", err)
+			e.cfg.Logger.Error("engine: command failed", "command", fmt.Sprintf("%T", cmd), "org", p.Org, "err", err)
 		}
 		return parley.Result{}, failure
 	}
@@ -145,7 +145,7 @@ func (e *Engine) do(ctx context.Context, p *parley.Principal, cmd parley.Command
 
 // now is the time as it is stored: whole milliseconds, so that what is read back
 // equals what was answered.
-func (e *Engine) now() time.Time { return e.Now().UTC().Truncate(time.Millisecond) }
+func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Millisecond) }
 
 // raceRetries bounds how often a write is begun again because another one took
 // its unique key in between.
@@ -177,15 +177,15 @@ func (e *Engine) transact(ctx context.Context, p *parley.Principal, fn func(w *w
 		w = &write{Tx: tx, engine: e, caller: p, now: e.now()}
 		return fn(w)
 	}
-	err := e.Store.Update(ctx, attempt)
+	err := e.cfg.Store.Update(ctx, attempt)
 	for range raceRetries {
 		if !errors.Is(err, parley.ErrConflict) {
 			break
 		}
-		err = e.Store.Update(ctx, attempt)
+		err = e.cfg.Store.Update(ctx, attempt)
 	}
 	if err == nil && w.appended {
-		e.Committed()
+		e.cfg.Committed()
 	}
 	return err
 }
@@ -232,7 +232,7 @@ func (w *write) event(c *parley.Conversation, t parley.EventType, body parley.Bo
 	c.ChangeSeq++
 	c.LastActivity = w.now
 	return &parley.Event{
-		ID: w.engine.IDs.NewID(), Org: c.Org, Type: t, Class: parley.Durable, Time: w.now,
+		ID: w.engine.cfg.IDs.NewID(), Org: c.Org, Type: t, Class: parley.Durable, Time: w.now,
 		Actor: w.caller.ID, ActorKind: w.caller.Kind,
 		Conversation: c.ID, ChangeSeq: c.ChangeSeq, Channel: parley.ChannelConversation, Body: body,
 	}

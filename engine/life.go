@@ -33,10 +33,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
-			e.Logger.Warn("engine: heartbeat", "err", err)
+			e.cfg.Logger.Warn("engine: heartbeat", "err", err)
 		}
 		if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
-			e.Logger.Warn("engine: recover runs", "err", err)
+			e.cfg.Logger.Warn("engine: recover runs", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -112,7 +112,7 @@ func (e *Engine) writes(run parley.RunID) bool {
 
 // holdLease makes sure that the other nodes take this one for alive.
 func (e *Engine) holdLease(ctx context.Context) error {
-	if e.Solo {
+	if e.cfg.Solo {
 		return nil
 	}
 	e.mu.Lock()
@@ -128,11 +128,11 @@ func (e *Engine) holdLease(ctx context.Context) error {
 // others took over meanwhile are let go.
 func (e *Engine) renewLease(ctx context.Context) error {
 	start := time.Now()
-	if err := e.Store.Heartbeat(ctx, e.Node, heartbeatTTL); err != nil {
+	if err := e.cfg.Store.Heartbeat(ctx, e.cfg.Node, heartbeatTTL); err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	e.mu.Lock()
-	lapsed := !e.Solo && !e.lease.IsZero() && start.After(e.lease)
+	lapsed := !e.cfg.Solo && !e.lease.IsZero() && start.After(e.lease)
 	open := make([]*RunWriter, 0, len(e.runs))
 	if lapsed {
 		for _, w := range e.runs {
@@ -153,7 +153,7 @@ func (e *Engine) renewLease(ctx context.Context) error {
 
 // checkOwned lets go of a run that is no longer this node's.
 func (e *Engine) checkOwned(ctx context.Context, w *RunWriter) error {
-	row, err := e.Store.Run(ctx, w.run.Org, w.run.ID)
+	row, err := e.cfg.Store.Run(ctx, w.run.Org, w.run.ID)
 	if errors.Is(err, parley.ErrNotFound) {
 		return nil // about to be stored
 	}

@@ -13,10 +13,10 @@ import (
 func (e *Engine) tellLive(ev *parley.Event) {
 	data, err := parley.MarshalEvent(ev)
 	if err == nil {
-		err = e.Bus.Publish(parley.OrgSubject("live", ev.Org), data)
+		err = e.cfg.Bus.Publish(parley.OrgSubject("live", ev.Org), data)
 	}
 	if err != nil && e.quiet.speak() {
-		e.Logger.Warn("engine: publish live event", "type", ev.Type, "org", ev.Org, "err", err)
+		e.cfg.Logger.Warn("engine: publish live event", "type", ev.Type, "org", ev.Org, "err", err)
 	}
 }
 
@@ -24,7 +24,7 @@ func (e *Engine) tellLive(ev *parley.Event) {
 func (e *Engine) liveEvent(org parley.OrgID, conversation parley.ConversationID, changeSeq uint64, t parley.EventType, actor parley.PrincipalID, kind parley.PrincipalKind, body parley.Body) *parley.Event {
 	spec, _ := parley.SpecOf(t)
 	return &parley.Event{
-		ID: e.IDs.NewID(), Org: org, Type: t, Class: spec.Class, Time: e.now(),
+		ID: e.cfg.IDs.NewID(), Org: org, Type: t, Class: spec.Class, Time: e.now(),
 		Actor: actor, ActorKind: kind,
 		Conversation: conversation, ChangeSeq: changeSeq, Channel: spec.Channel, Body: body,
 	}

@@ -36,7 +36,7 @@ func (w *write) memberEvent(c *parley.Conversation, t parley.EventType, m *parle
 }
 
 func (e *Engine) addMembers(ctx context.Context, p *parley.Principal, cmd parley.AddMembers) (parley.Result, error) {
-	ids, err := checkPrincipals("members", cmd.Members, e.Limits.MembersPerCall)
+	ids, err := checkPrincipals("members", cmd.Members, e.cfg.Limits.MembersPerCall)
 	if err := firstError(err, checkOneOf("role", cmd.Role, "",
 		parley.RoleOwner, parley.RoleAdmin, parley.RoleMember, parley.RoleAgent)); err != nil {
 		return parley.Result{}, err

@@ -8,13 +8,13 @@ import (
 
 func TestAStayIsAnInterval(t *testing.T) {
 	w := newWorld(t)
-	id := w.group("ben")                                                                                    // change 1
-	w.must(ann, parley.PostMessage{Conversation: id, Content: "one"})                                       // 2
+	id := w.group("ben")                                                                                     // change 1
+	w.must(ann, parley.PostMessage{Conversation: id, Content: "one"})                                        // 2
 	joined := w.must(ann, parley.AddMembers{Conversation: id, Members: []parley.PrincipalID{"cleo", "ben"}}) // 3
-	w.must(ann, parley.PostMessage{Conversation: id, Content: "two"})                                       // 4
-	left := w.must(cleo, parley.RemoveMember{Conversation: id, Member: "cleo"})                             // 5
-	w.must(ann, parley.PostMessage{Conversation: id, Content: "three"})                                     // 6
-	w.must(ann, parley.AddMembers{Conversation: id, Members: []parley.PrincipalID{"cleo"}})                 // 7
+	w.must(ann, parley.PostMessage{Conversation: id, Content: "two"})                                        // 4
+	left := w.must(cleo, parley.RemoveMember{Conversation: id, Member: "cleo"})                              // 5
+	w.must(ann, parley.PostMessage{Conversation: id, Content: "three"})                                      // 6
+	w.must(ann, parley.AddMembers{Conversation: id, Members: []parley.PrincipalID{"cleo"}})                  // 7
 
 	if joined.Event.ChangeSeq != 3 || joined.Event.Type != parley.MemberJoined || len(joined.Members) != 3 {
 		t.Errorf("joined: %+v", joined)

@@ -21,7 +21,7 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 	if err := e.checkPost(&cmd); err != nil {
 		return parley.Result{}, err
 	}
-	if err := e.limits.message(p, e.Now()); err != nil {
+	if err := e.limits.message(p, e.cfg.Now()); err != nil {
 		return parley.Result{}, err
 	}
 	var result parley.Result
@@ -57,8 +57,8 @@ func (e *Engine) checkPost(cmd *parley.PostMessage) error {
 		return invalid("content", "content is empty")
 	}
 	return firstError(
-		checkText("content", cmd.Content, e.Limits.FrameBytes),
-		checkText("content_meta", cmd.ContentMeta, e.Limits.FrameBytes),
+		checkText("content", cmd.Content, e.cfg.Limits.FrameBytes),
+		checkText("content_meta", cmd.ContentMeta, e.cfg.Limits.FrameBytes),
 		checkText("client_msg_id", cmd.ClientMsgID, maxID),
 		checkText("task_id", cmd.TaskID, maxID),
 		checkOneOf("content_type", cmd.ContentType, contentTypes...),
@@ -96,7 +96,7 @@ func messageOf(w *write, sender *parley.Membership, cmd *parley.PostMessage) *pa
 		name = sender.Name
 	}
 	return &parley.Message{
-		ID: w.engine.IDs.NewID(), Conversation: cmd.Conversation,
+		ID: w.engine.cfg.IDs.NewID(), Conversation: cmd.Conversation,
 		Sender: w.caller.ID, SenderKind: w.caller.Kind, SenderName: name,
 		Content: cmd.Content, ContentType: cmd.ContentType, ContentMeta: cmd.ContentMeta,
 		ReplyTo: cmd.ReplyTo, ThreadRole: cmd.ThreadRole, TaskID: cmd.TaskID, ClientMsgID: cmd.ClientMsgID,

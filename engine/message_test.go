@@ -83,4 +83,7 @@ func TestSendsAreLimitedPerPerson(t *testing.T) {
 	now = now.Add(100 * time.Millisecond)
 	w.must(ann, post)
 	w.refused(ann, post, parley.CodeRateLimited)
+	for range 10 { // who lives in this process speaks with everybody at once
+		w.must(&demo, parley.PostMessage{Conversation: w.must(&demo, parley.CreateConversation{}).Conversation.ID, Content: "x"})
+	}
 }

@@ -44,7 +44,7 @@ func (e *Engine) publishEvent(ctx context.Context, p *parley.Principal, cmd parl
 	if err != nil {
 		return parley.Result{}, err
 	}
-	if err := e.limits.published(p, e.Now()); err != nil {
+	if err := e.limits.published(p, e.cfg.Now()); err != nil {
 		return parley.Result{}, err
 	}
 	if e.ephemeral[pub.Type] {
@@ -66,11 +66,11 @@ func (e *Engine) checkPublish(p *parley.Principal, cmd parley.PublishEvent) (*pu
 	if err := pub.checkType(p); err != nil {
 		return nil, err
 	}
-	targets, err := checkPrincipals("targets", cmd.Targets, e.Limits.MembersPerCall)
+	targets, err := checkPrincipals("targets", cmd.Targets, e.cfg.Limits.MembersPerCall)
 	if err := firstError(err,
 		checkName("channel", pub.Channel, maxChannel),
 		checkText("idempotency_key", cmd.IdempotencyKey, maxID),
-		pub.checkData(e.Limits.FrameBytes)); err != nil {
+		pub.checkData(e.cfg.Limits.FrameBytes)); err != nil {
 		return nil, err
 	}
 	pub.Targets = targets
@@ -185,7 +185,7 @@ func (pub *publishing) hash() []byte {
 // event makes the event, still without audience.
 func (pub *publishing) event(e *Engine, p *parley.Principal, class parley.Class) *parley.Event {
 	return &parley.Event{
-		ID: e.IDs.NewID(), Org: p.Org, Type: pub.Type, Class: class, Time: e.now(),
+		ID: e.cfg.IDs.NewID(), Org: p.Org, Type: pub.Type, Class: class, Time: e.now(),
 		Actor: p.ID, ActorKind: p.Kind, Channel: pub.Channel,
 		Body: &parley.PublishedBody{Data: pub.Data, ResourceID: pub.resource},
 	}
@@ -306,7 +306,7 @@ func (e *Engine) publishLive(ctx context.Context, p *parley.Principal, pub *publ
 			return parley.Result{}, err
 		}
 		if len(pub.Targets) > 0 {
-			stays, err := e.Store.Stays(ctx, p.Org, c.ID)
+			stays, err := e.cfg.Store.Stays(ctx, p.Org, c.ID)
 			if err != nil {
 				return parley.Result{}, fmt.Errorf("read stays of %s: %w", c.ID, err)
 			}

@@ -65,9 +65,9 @@ func (e *Engine) StartRun(ctx context.Context, agent *parley.Principal, conversa
 	w := &RunWriter{
 		engine: e, agent: *agent,
 		run: parley.Run{
-			Org: agent.Org, ID: e.IDs.NewID(), Conversation: conversation, Message: e.IDs.NewID(),
+			Org: agent.Org, ID: e.cfg.IDs.NewID(), Conversation: conversation, Message: e.cfg.IDs.NewID(),
 			Agent: agent.ID, Name: agent.Name, Trigger: trigger, Status: parley.RunRunning,
-			Owner: e.Node, Epoch: 1, After: after, ChangeSeq: changeSeq, StartedAt: e.now(),
+			Owner: e.cfg.Node, Epoch: 1, After: after, ChangeSeq: changeSeq, StartedAt: e.now(),
 		},
 		done: make(chan struct{}), ending: make(chan struct{}, 1),
 	}
@@ -96,18 +96,18 @@ func (e *Engine) StartRun(ctx context.Context, agent *parley.Principal, conversa
 // lastTold returns offset and change_seq of the conversation's last event that has
 // a Position. The two belong together: who heard the run begin had passed both.
 func (e *Engine) lastTold(ctx context.Context, org parley.OrgID, id parley.ConversationID) (offset, changeSeq uint64, err error) {
-	offset, err = e.Store.LastOffset(ctx, org, parley.ConversationKey(id))
+	offset, err = e.cfg.Store.LastOffset(ctx, org, parley.ConversationKey(id))
 	if err != nil || offset == 0 {
 		return 0, 0, err
 	}
-	events, err := e.Store.ReadLog(ctx, org, offset-1, offset, 1)
+	events, err := e.cfg.Store.ReadLog(ctx, org, offset-1, offset, 1)
 	if err != nil {
 		return 0, 0, err
 	}
 	if len(events) == 1 {
 		return offset, events[0].ChangeSeq, nil
 	}
-	c, err := e.Store.Conversation(ctx, org, id) // the event is no longer kept
+	c, err := e.cfg.Store.Conversation(ctx, org, id) // the event is no longer kept
 	if err != nil {
 		return 0, 0, err
 	}
@@ -202,7 +202,7 @@ func (w *RunWriter) ToolReturned(ctx context.Context, call, tool string, result 
 }
 
 func (w *RunWriter) tool(ctx context.Context, t parley.EventType, call, tool string, value []byte) error {
-	limit := w.engine.Limits.FrameBytes
+	limit := w.engine.cfg.Limits.FrameBytes
 	if err := firstError(checkText("call", call, maxID), checkText("tool", tool, maxID)); err != nil {
 		return err
 	}

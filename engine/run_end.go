@@ -168,7 +168,7 @@ func (w *write) appendEnd(c *parley.Conversation, run *parley.Run, text, detail 
 func (e *Engine) forget(ctx context.Context, run parley.RunID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTimeout)
 	defer cancel()
-	if err := e.RunLog.Forget(ctx, run); err != nil && e.quiet.speak() {
-		e.Logger.Warn("engine: forget run log", "run", run, "err", err)
+	if err := e.cfg.RunLog.Forget(ctx, run); err != nil && e.quiet.speak() {
+		e.cfg.Logger.Warn("engine: forget run log", "run", run, "err", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (e *Engine) Recover(ctx context.Context) error {
 	e.recovering.Lock()
 	defer e.recovering.Unlock()
-	runs, err := e.Store.OpenRuns(ctx, "")
+	runs, err := e.cfg.Store.OpenRuns(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list open runs: %w", err)
 	}
@@ -26,7 +26,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	var failed []error
 	for i := range runs {
 		run := &runs[i]
-		if e.writes(run.ID) || run.Owner != e.Node && live[run.Owner] {
+		if e.writes(run.ID) || run.Owner != e.cfg.Node && live[run.Owner] {
 			continue
 		}
 		if err := e.recoverRun(ctx, run); err != nil && !errors.Is(err, parley.ErrFenced) {
@@ -40,10 +40,10 @@ func (e *Engine) Recover(ctx context.Context) error {
 // alone with the store.
 func (e *Engine) liveNodes(ctx context.Context) (map[string]bool, error) {
 	live := map[string]bool{}
-	if e.Solo {
+	if e.cfg.Solo {
 		return live, nil
 	}
-	nodes, err := e.Store.LiveNodes(ctx)
+	nodes, err := e.cfg.Store.LiveNodes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list live nodes: %w", err)
 	}
@@ -63,7 +63,7 @@ func (e *Engine) recoverRun(ctx context.Context, run *parley.Run) error {
 	}
 	err = e.finishRun(ctx, run, text, parley.RunInterrupted, "the server that wrote the answer stopped")
 	if err == nil {
-		e.Logger.Info("engine: ended an orphaned run", "run", run.ID, "org", run.Org, "bytes", len(text))
+		e.cfg.Logger.Info("engine: ended an orphaned run", "run", run.ID, "org", run.Org, "bytes", len(text))
 	}
 	return err
 }
@@ -78,7 +78,7 @@ func (e *Engine) takeOver(ctx context.Context, run *parley.Run) error {
 		if err != nil {
 			return err
 		}
-		row.Owner = e.Node
+		row.Owner = e.cfg.Node
 		row.Epoch++
 		taken = *row
 		return w.UpdateRun(row)
@@ -90,25 +90,33 @@ func (e *Engine) takeOver(ctx context.Context, run *parley.Run) error {
 	return nil
 }
 
-// runText assembles what the run log has of a run's answer. An append that was
-// tried twice may be there twice.
+// errHole ends the reading of a run log from which something is missing.
+var errHole = errors.New("the run log has a hole")
+
+// runText assembles what the run log has of a run's answer, up to a hole if there
+// is one: what is lost does not keep a run from ending. An append that was tried
+// twice may be there twice.
 func (e *Engine) runText(ctx context.Context, run parley.RunID) (string, error) {
 	var text []byte
-	err := e.RunLog.Read(ctx, run, func(r parley.RunRecord) error {
+	err := e.cfg.RunLog.Read(ctx, run, func(r parley.RunRecord) error {
 		ev, err := parley.UnmarshalEvent(r.Event)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errHole, err)
 		}
 		d, ok := ev.Body.(*parley.DeltaBody)
 		if !ok || d.Offset+len(d.Text) <= len(text) {
 			return nil
 		}
 		if d.Offset > len(text) {
-			return fmt.Errorf("the piece at offset %d is missing", len(text))
+			return fmt.Errorf("%w at offset %d", errHole, len(text))
 		}
 		text = append(text, d.Text[len(text)-d.Offset:]...)
 		return nil
 	})
+	if errors.Is(err, errHole) {
+		e.cfg.Logger.Error("engine: run is ended with less than was told", "run", run, "bytes", len(text), "err", err)
+		err = nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("read log of run %s: %w", run, err)
 	}

@@ -168,7 +168,7 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
-func TestARepeatedAppendIsReadOnce(t *testing.T) {
+func TestTheRunLogMayRepeatOrLose(t *testing.T) {
 	w := newWorld(t)
 	conversation, trigger := w.question()
 	ear := w.listen()
@@ -181,10 +181,26 @@ func TestARepeatedAppendIsReadOnce(t *testing.T) {
 	ear.next(parley.StreamDelta)
 	var records []parley.RunRecord
 	w.runlog.Read(t.Context(), run.ID(), func(r parley.RunRecord) error { records = append(records, r); return nil })
-	if err := w.runlog.Append(t.Context(), records); err != nil {
-		t.Fatal(err)
+	kept := func(records ...parley.RunRecord) string {
+		t.Helper()
+		w.runlog.Forget(t.Context(), run.ID())
+		if err := w.runlog.Append(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		text, err := w.runText(t.Context(), run.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
 	}
-	if text, err := w.runText(t.Context(), run.ID()); err != nil || text != "abcdef" {
-		t.Errorf("read %q, %v", text, err)
+	if text := kept(append(records, records...)...); text != "abcdef" {
+		t.Errorf("kept twice: read %q", text)
+	}
+	broken := parley.RunRecord{Run: run.ID(), Event: []byte("?")}
+	if text := kept(records[0], records[1], records[2], broken, records[3]); text != "abc" {
+		t.Errorf("a record is broken: read %q", text)
+	}
+	if text := kept(records[0], records[1], records[3]); text != "" {
+		t.Errorf("the first piece is lost: read %q", text)
 	}
 }

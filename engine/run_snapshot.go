@@ -11,7 +11,7 @@ func SnapshotSubject(run parley.RunID) string { return "run." + run.UUID() }
 // serveSnapshots answers requests until the run is over. Where the bus does not
 // let it, listeners do without: the run's end tells them all.
 func (w *RunWriter) serveSnapshots() {
-	bus := w.engine.Bus
+	bus := w.engine.cfg.Bus
 	stop, err := bus.Subscribe(SnapshotSubject(w.run.ID), func(_, reply string, _ []byte) {
 		if reply == "" {
 			return
@@ -21,11 +21,11 @@ func (w *RunWriter) serveSnapshots() {
 			err = bus.Publish(reply, data)
 		}
 		if err != nil && w.engine.quiet.speak() {
-			w.engine.Logger.Warn("engine: answer with a snapshot", "run", w.run.ID, "err", err)
+			w.engine.cfg.Logger.Warn("engine: answer with a snapshot", "run", w.run.ID, "err", err)
 		}
 	})
 	if err != nil {
-		w.engine.Logger.Warn("engine: serve snapshots", "run", w.run.ID, "err", err)
+		w.engine.cfg.Logger.Warn("engine: serve snapshots", "run", w.run.ID, "err", err)
 		return
 	}
 	w.mu.Lock()

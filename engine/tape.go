@@ -133,7 +133,7 @@ func (t *tape) keep(batch []*record) bool {
 	for _, r := range batch {
 		data, err := parley.MarshalEvent(r.event)
 		if err != nil { // what a RunWriter took can be marshalled
-			e.Logger.Error("engine: marshal run event", "run", r.w.run.ID, "err", err)
+			e.cfg.Logger.Error("engine: marshal run event", "run", r.w.run.ID, "err", err)
 			continue
 		}
 		records = append(records, parley.RunRecord{Run: r.w.run.ID, Event: data})
@@ -147,7 +147,7 @@ func (t *tape) keep(batch []*record) bool {
 			return true
 		}
 		if e.ctx.Err() == nil && e.quiet.speak() {
-			e.Logger.Warn("engine: keep what runs say", "records", len(records), "err", err)
+			e.cfg.Logger.Warn("engine: keep what runs say", "records", len(records), "err", err)
 		}
 		select {
 		case <-e.ctx.Done():
@@ -160,7 +160,7 @@ func (t *tape) keep(batch []*record) bool {
 func (t *tape) append(records []parley.RunRecord) error {
 	ctx, cancel := context.WithTimeout(t.engine.ctx, appendTimeout)
 	defer cancel()
-	if err := t.engine.RunLog.Append(ctx, records); err != nil {
+	if err := t.engine.cfg.RunLog.Append(ctx, records); err != nil {
 		return fmt.Errorf("append to run log: %w", err)
 	}
 	return nil

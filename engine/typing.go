@@ -38,7 +38,7 @@ type typist struct {
 }
 
 func (e *Engine) setTyping(ctx context.Context, p *parley.Principal, cmd parley.SetTyping) (parley.Result, error) {
-	if err := e.limits.typed(p, e.Now()); err != nil {
+	if err := e.limits.typed(p, e.cfg.Now()); err != nil {
 		return parley.Result{}, err
 	}
 	k := typingKey{p.Org, cmd.Conversation, p.ID}
@@ -59,7 +59,7 @@ func (e *Engine) setTyping(ctx context.Context, p *parley.Principal, cmd parley.
 // membersConversation reads a conversation in which p has an open stay, outside of
 // a transaction.
 func (e *Engine) membersConversation(ctx context.Context, p *parley.Principal, id parley.ConversationID) (*parley.Conversation, error) {
-	c, err := e.Store.Conversation(ctx, p.Org, id)
+	c, err := e.cfg.Store.Conversation(ctx, p.Org, id)
 	if err == nil && c.Status == parley.StatusDeleted {
 		err = parley.ErrNotFound
 	}
@@ -69,7 +69,7 @@ func (e *Engine) membersConversation(ctx context.Context, p *parley.Principal, i
 	if err != nil {
 		return nil, fmt.Errorf("read conversation %s: %w", id, err)
 	}
-	stays, err := e.Store.Stays(ctx, p.Org, id)
+	stays, err := e.cfg.Store.Stays(ctx, p.Org, id)
 	if err != nil {
 		return nil, fmt.Errorf("read stays of %s: %w", id, err)
 	}
@@ -91,7 +91,7 @@ func (t *typists) refresh(k typingKey, on bool) bool {
 		return false
 	}
 	if on {
-		s.timer.Reset(t.engine.Limits.TypingTTL)
+		s.timer.Reset(t.engine.cfg.Limits.TypingTTL)
 	}
 	return true
 }
@@ -106,9 +106,9 @@ func (t *typists) set(k typingKey, on bool, changeSeq uint64, body parley.Typing
 		}
 		s = &typist{}
 		t.m[k] = s
-		s.timer = time.AfterFunc(t.engine.Limits.TypingTTL, func() { t.expire(k, s) })
+		s.timer = time.AfterFunc(t.engine.cfg.Limits.TypingTTL, func() { t.expire(k, s) })
 	}
-	s.timer.Reset(t.engine.Limits.TypingTTL)
+	s.timer.Reset(t.engine.cfg.Limits.TypingTTL)
 	s.on, s.body, s.changeSeq, s.told = on, body, changeSeq, time.Now()
 	ev := t.event(k, s)
 	t.mu.Unlock()

@@ -30,7 +30,7 @@ func TestTypingEndsByItself(t *testing.T) {
 		w.must(ben, on)
 		ear.next(parley.TypingStarted)
 
-		time.Sleep(w.Limits.TypingTTL - time.Millisecond)
+		time.Sleep(w.cfg.Limits.TypingTTL - time.Millisecond)
 		w.silent(ear)
 		time.Sleep(2 * time.Millisecond)
 		ear.next(parley.TypingStopped)
