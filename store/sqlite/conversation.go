@@ -23,8 +23,9 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateConversation = `UPDATE conversations
 		SET title = ?, description = ?, status = ?, seq = ?, change_seq = ?, last_activity = ? WHERE org = ? AND id = ?`
-	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m
-		JOIN conversations c ON c.org = m.org AND c.id = m.conversation
+	// The principal's stays drive, never the org's conversations.
+	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m INDEXED BY memberships_principal
+		CROSS JOIN conversations c ON c.org = m.org AND c.id = m.conversation
 		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'
 		AND (c.last_activity, c.id) < (?, ?) ORDER BY c.last_activity DESC, c.id DESC LIMIT ?`
 )

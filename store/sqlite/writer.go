@@ -140,11 +140,8 @@ func (w *writer) run() {
 func (w *writer) gather(first *request) {
 	w.batch = w.batch[:0]
 	for r := first; ; {
-		if r.ctx.Err() == nil && r.state.CompareAndSwap(queued, begun) {
+		if r.state.CompareAndSwap(queued, begun) {
 			w.batch = append(w.batch, r)
-		} else if r.state.CompareAndSwap(queued, begun) {
-			r.err = r.ctx.Err()
-			r.done <- struct{}{}
 		}
 		if len(w.batch) == maxGroup {
 			return

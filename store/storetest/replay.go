@@ -57,6 +57,25 @@ var replayCases = group{"replay", []testCase{
 		q.After = 3
 		e.replays(q, []uint64{5}, 6)
 	}},
+	{"a long page is as complete as a short one", func(e *env) {
+		const n = 100
+		var list []*parley.Event
+		var ci []uint64
+		for i := range n {
+			list = append(list, published(e.org, []string{"ci", "ci", "cd"}[i%3]))
+			if i%3 != 2 {
+				ci = append(ci, uint64(i+1))
+			}
+		}
+		e.publish(list...)
+		e.sequence()
+		q := parley.ReplayQuery{Org: e.org, UpTo: n, Limit: n, Keys: []string{parley.ChannelKey("ci")}}
+		e.replays(q, ci, n)
+		q.Limit = 40
+		e.replays(q, ci[:40], ci[39])
+		q.After, q.Limit, q.UpTo = ci[39], n, 80
+		e.replays(q, ci[40:54], 80)
+	}},
 	{"a full page after which nothing is left is complete to the end", func(e *env) {
 		e.publish(published(e.org, "ci"), published(e.org, "ci"), published(e.org, "cd"))
 		e.sequence()
