@@ -1,6 +1,7 @@
 package natsbus_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strconv"
@@ -84,8 +85,13 @@ func TestServerRestart(t *testing.T) {
 	until(t, "not ready", func() bool { return b.Ready() != nil })
 	wantUnavailable(t, b.Ready())
 	wantUnavailable(t, b.Publish("a", []byte("lost")))
-	_, err := b.Request(t.Context(), "a", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := b.Request(ctx, "a", nil)
 	wantUnavailable(t, err)
+	if ctx.Err() != nil {
+		t.Error("a request waited for the server to come back")
+	}
 	wantUnavailable(t, l.Append(t.Context(), []parley.RunRecord{{Run: run}}))
 	_, err = readRun(t, l, run)
 	wantUnavailable(t, err)
