@@ -41,14 +41,16 @@ type listener struct {
 	frames  []string // the last few, for a failure's message
 	lives   int
 	reloads int
-	ready   chan struct{} // closed once subscribed for the first time
+	answers map[string]*answer // by message id, as a TypeID
+	tasks   map[string]string  // run id → message id
+	ready   chan struct{}      // closed once subscribed for the first time
 	readied sync.Once
 }
 
 // listen starts a listener and waits until it is subscribed. It ends with ctx.
 func listen(ctx context.Context, t testing.TB, s *server, surface, token string, conversations []string) *listener {
 	t.Helper()
-	l := &listener{t: t, s: s, surface: surface, token: token, conversations: conversations, ready: make(chan struct{})}
+	l := &listener{t: t, s: s, surface: surface, token: token, conversations: conversations, ready: make(chan struct{}), answers: map[string]*answer{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
@@ -166,11 +168,36 @@ type anyFrame struct {
 	Event struct {
 		EventName  string
 		ResourceID string
-		Payload    struct{ Seq uint64 }
+		Payload    topicsPayload
 		Metadata   struct{ ChangeSeq uint64 }
 	}
-	Payload json.RawMessage
-	Reason  string
+	Payload   json.RawMessage
+	Reason    string
+	MessageID string `json:"message_id"`
+	Content   string
+	Offset    int
+	Status    string
+}
+
+type topicsPayload struct {
+	Seq       uint64
+	MessageID string
+	Content   string
+	Offset    int
+	Done      bool
+	Status    string
+	ID        string
+	Parts     []struct{ Text string }
+}
+
+type chatPayload struct {
+	SeqNum    uint64 `json:"seq_num"`
+	MessageID string `json:"message_id"`
+	TaskID    string `json:"task_id"`
+	SessionID string `json:"session_id"`
+	Delta     string
+	Offset    int
+	Status    string
 }
 
 // take notes a frame: what it tells, and the cursor with it.
@@ -194,6 +221,7 @@ func (l *listener) take(text []byte) {
 	if f.Op == "subscribed" || f.Type == "subscribed" || f.Type == "pong" {
 		l.subscribed()
 	}
+	l.takeAnswer(&f)
 	switch {
 	case l.surface == "events" && f.Type == "message.new":
 		l.heard = append(l.heard, heard{f.Data.ConversationID, f.Data.Message.Seq, 0})
@@ -208,9 +236,7 @@ func (l *listener) take(text []byte) {
 	case l.surface == "chat" && f.Type == "event":
 		var inner struct {
 			Type    string
-			Payload struct {
-				SeqNum uint64 `json:"seq_num"`
-			}
+			Payload chatPayload
 		}
 		if json.Unmarshal(f.Payload, &inner) == nil && inner.Type == "message.created" {
 			l.heard = append(l.heard, heard{f.ConversationID, inner.Payload.SeqNum, 0})
