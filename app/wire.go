@@ -67,10 +67,10 @@ func OpenKeys(cfg *config.Config) (*auth.Keys, error) {
 }
 
 func (a *App) openBus(ctx context.Context) (*natsbus.Bus, error) {
-	return natsbus.Open(ctx, natsbus.Config{
-		URL: a.cfg.NATSURL, Credentials: a.cfg.NATSCredentials,
-		Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Logger: a.log,
-	})
+	if a.cfg.NATSURL != "" {
+		return natsbus.Open(ctx, natsbus.Config{URL: a.cfg.NATSURL, Credentials: a.cfg.NATSCredentials, Logger: a.log})
+	}
+	return natsbus.Open(ctx, natsbus.Config{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Logger: a.log})
 }
 
 func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator, error) {

@@ -53,6 +53,7 @@ type server struct {
 	dir     string
 	keys    *auth.Keys
 	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
 	log     *bytes.Buffer
 }
 
@@ -97,6 +98,9 @@ func (s *server) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	cmd, ended := s.cmd, make(chan struct{})
+	s.ended = ended
+	go func() { defer close(ended); _ = cmd.Wait() }()
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		if r, err := http.Get(s.url("/readyz")); err == nil {
 			r.Body.Close()
@@ -104,10 +108,14 @@ func (s *server) start() {
 				return
 			}
 		}
-		if time.Now().After(deadline) || s.cmd.ProcessState != nil {
-			s.t.Fatalf("the server did not become ready: %s", s.log)
+		select {
+		case <-ended:
+			s.t.Fatalf("the server ended: %s", s.log)
+		case <-time.After(10 * time.Millisecond):
 		}
-		wait(10 * time.Millisecond)
+		if time.Now().After(deadline) {
+			s.t.Fatal("the server did not become ready")
+		}
 	}
 }
 
@@ -115,7 +123,7 @@ func (s *server) start() {
 func (s *server) kill() {
 	if s.cmd != nil {
 		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
+		<-s.ended
 		s.cmd = nil
 	}
 }
@@ -124,7 +132,7 @@ func (s *server) kill() {
 func (s *server) stop() int {
 	s.t.Helper()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
+	<-s.ended
 	code := s.cmd.ProcessState.ExitCode()
 	s.cmd = nil
 	return code
