@@ -62,6 +62,7 @@ func (c *Config) dsn(readOnly bool) (string, error) {
 		"journal_mode(wal)",
 		"synchronous(" + string(sync) + ")",
 		"foreign_keys(off)",
+		"wal_autocheckpoint(4000)", // pages; a page is written back once for more commits
 		"temp_store(memory)",
 		"cache_size(-16384)",           // KiB, of each connection
 		"mmap_size(268435456)",         // bytes; reads of cached pages without a copy

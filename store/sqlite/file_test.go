@@ -50,6 +50,25 @@ func TestKeysAreMadeBesideARunningServer(t *testing.T) {
 	}
 }
 
+func TestAFileIsMadeByManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "parley.db")
+	failed := make(chan error, 6)
+	for range cap(failed) {
+		go func() {
+			s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+			if err == nil {
+				err = errors.Join(s.Ping(t.Context()), s.Close())
+			}
+			failed <- err
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A copy of the file is put back after more was written: cursors from the lost
 // time must not be taken for places in what is written after it.
 func TestARestoredBackupIsNoticed(t *testing.T) {

@@ -20,3 +20,12 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// lockDir locks nothing: two must not be started at once on an empty directory.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: data directory: %w", err)
+	}
+	return f, nil
+}

@@ -31,3 +31,18 @@ func lockFile(path string) (*os.File, error) {
 	_ = f.Close()
 	return nil, err
 }
+
+// lockDir waits until no other process makes or migrates a file in the directory.
+// The lock ends with the returned file. Where the file system has no such locks,
+// the operator must not start two at once on an empty directory.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: data directory: %w", err)
+	}
+	for {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
+			return f, nil
+		}
+	}
+}

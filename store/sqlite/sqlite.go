@@ -47,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	s := &Store{queue: newQueue()}
 	defer func() {
 		if err != nil {
-			s.release()
+			_ = s.release() // err says what went wrong
 		}
 	}()
 	if cfg.Exclusive {
@@ -58,7 +58,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.connect(&cfg); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, s.writeDB); err != nil {
+	if err := migrate(ctx, s.writeDB, filepath.Dir(cfg.Path)); err != nil {
 		return nil, err
 	}
 	conn, err := s.writeDB.Conn(ctx)
@@ -94,8 +94,14 @@ func (s *Store) connect(cfg *Config) error {
 	return nil
 }
 
-// migrate brings the schema up to date. It writes nothing where it is.
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrate brings the schema up to date, one process at a time. It writes nothing
+// where it is.
+func migrate(ctx context.Context, db *sql.DB, dir string) error {
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("sqlite: migrations: %w", err)
