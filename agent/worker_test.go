@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,8 +166,22 @@ func (w *world) wantSaid(id parley.ConversationID, want ...string) {
 	}
 }
 
+// bubble runs fn on a fake clock. The store keeps its requests, and the channels
+// in them, in a pool of the whole process; a channel must not leave its bubble, so
+// the pool is emptied before and after. It takes two collections.
+func bubble(t *testing.T, fn func(t *testing.T)) {
+	t.Helper()
+	empty := func() {
+		runtime.GC()
+		runtime.GC()
+	}
+	empty()
+	defer empty()
+	synctest.Test(t, fn)
+}
+
 func TestAnAgentAnswersWhatPeopleSay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		bot := &scripted{id: "bot", run: echo}
 		w := newWorld(t, bot)
 		w.work(w.engine)
@@ -194,7 +209,7 @@ func TestAnAgentAnswersWhatPeopleSay(t *testing.T) {
 }
 
 func TestAnswersOfOneConversationComeOneAfterTheOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		var open, most atomic.Int64
 		bot := &scripted{id: "bot", run: func(ctx context.Context, in agent.Input, out agent.Emitter) error {
 			most.Store(max(most.Load(), open.Add(1)))
@@ -224,7 +239,7 @@ func TestAnswersOfOneConversationComeOneAfterTheOther(t *testing.T) {
 }
 
 func TestTheNumberOfAnswersAtOnceIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		var open, most atomic.Int64
 		bot := &scripted{id: "bot", run: func(ctx context.Context, in agent.Input, out agent.Emitter) error {
 			most.Store(max(most.Load(), open.Add(1)))
@@ -245,7 +260,7 @@ func TestTheNumberOfAnswersAtOnceIsBounded(t *testing.T) {
 }
 
 func TestAMessageIsAnsweredOnceWhoeverReadsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		bot := &scripted{id: "bot", run: echo}
 		w := newWorld(t, bot)
 		second := w.newEngine("node-2")
@@ -274,7 +289,7 @@ func TestAMessageIsAnsweredOnceWhoeverReadsIt(t *testing.T) {
 }
 
 func TestWhatWaitedForItsTurnIsAnsweredAfterARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		block := make(chan struct{})
 		bot := &scripted{id: "bot", run: func(ctx context.Context, in agent.Input, out agent.Emitter) error {
 			if err := echo(ctx, in, out); err != nil {
@@ -305,7 +320,7 @@ func TestWhatWaitedForItsTurnIsAnsweredAfterARestart(t *testing.T) {
 }
 
 func TestAgentsDoNotAnswerThePast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		bot := &scripted{id: "bot", run: echo}
 		w := newWorld(t, bot)
 		id := w.session("bot")
@@ -350,7 +365,7 @@ func TestHowARunEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				w := newWorld(t, &scripted{id: "bot", run: c.run})
 				w.work(w.engine, func(c *agent.Config) { c.MaxDuration = time.Minute })
 				id := w.session("bot")
@@ -370,7 +385,7 @@ func TestHowARunEnds(t *testing.T) {
 }
 
 func TestAnAgentReadsWhatWasSaid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		bot := &scripted{id: "bot", run: func(ctx context.Context, in agent.Input, out agent.Emitter) error {
 			history, err := in.History(ctx, 2)
 			if err != nil {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -183,6 +185,20 @@ func (w *world) silent(e *ear) {
 	w.t.Helper()
 	w.tellLive(&parley.Event{ID: ids{}.NewID(), Org: org, Type: "probe.sent", Class: parley.Ephemeral, Channel: "probe", Body: &parley.PublishedBody{Data: []byte("{}")}})
 	e.next("probe.sent")
+}
+
+// bubble runs fn on a fake clock. The store keeps its requests, and the channels
+// in them, in a pool of the whole process; a channel must not leave its bubble, so
+// the pool is emptied before and after. It takes two collections.
+func bubble(t *testing.T, fn func(t *testing.T)) {
+	t.Helper()
+	empty := func() {
+		runtime.GC()
+		runtime.GC()
+	}
+	empty()
+	defer empty()
+	synctest.Test(t, fn)
 }
 
 func TestACommandNeedsItsScope(t *testing.T) {

@@ -21,6 +21,8 @@ const (
 	maxPending = 256 << 10
 	// maxPiece bounds one delta in bytes.
 	maxPiece = 32 << 10
+	// maxToolValue bounds a tool's arguments and its result, in bytes.
+	maxToolValue = 64 << 10
 )
 
 // RunWriter is the pen of one run: what an agent says goes through it, is kept in
@@ -202,12 +204,11 @@ func (w *RunWriter) ToolReturned(ctx context.Context, call, tool string, result 
 }
 
 func (w *RunWriter) tool(ctx context.Context, t parley.EventType, call, tool string, value []byte) error {
-	limit := w.engine.cfg.Limits.FrameBytes
 	if err := firstError(checkText("call", call, maxID), checkText("tool", tool, maxID)); err != nil {
 		return err
 	}
-	if len(value) > limit || !json.Valid(value) || !utf8.Valid(value) {
-		return invalid(string(t), "it must be JSON of at most %d bytes", limit)
+	if len(value) > maxToolValue || !json.Valid(value) || !utf8.Valid(value) {
+		return invalid(string(t), "it must be JSON of at most %d bytes", maxToolValue)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -90,30 +90,27 @@ func (e *Engine) takeOver(ctx context.Context, run *parley.Run) error {
 	return nil
 }
 
-// errHole ends the reading of a run log from which something is missing.
-var errHole = errors.New("the run log has a hole")
-
-// runText assembles what the run log has of a run's answer, up to a hole if there
-// is one: what is lost does not keep a run from ending. An append that was tried
-// twice may be there twice.
+// runText assembles what the run log has of a run's answer, up to a hole or what
+// cannot be read: what is lost does not keep a run from ending. Only where the log
+// is away for now is it an error. An append that was tried twice may be there twice.
 func (e *Engine) runText(ctx context.Context, run parley.RunID) (string, error) {
 	var text []byte
 	err := e.cfg.RunLog.Read(ctx, run, func(r parley.RunRecord) error {
 		ev, err := parley.UnmarshalEvent(r.Event)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errHole, err)
+			return err
 		}
 		d, ok := ev.Body.(*parley.DeltaBody)
 		if !ok || d.Offset+len(d.Text) <= len(text) {
 			return nil
 		}
 		if d.Offset > len(text) {
-			return fmt.Errorf("%w at offset %d", errHole, len(text))
+			return fmt.Errorf("the piece at offset %d is missing", len(text))
 		}
 		text = append(text, d.Text[len(text)-d.Offset:]...)
 		return nil
 	})
-	if errors.Is(err, errHole) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, parley.ErrUnavailable) {
 		e.cfg.Logger.Error("engine: run is ended with less than was told", "run", run, "bytes", len(text), "err", err)
 		err = nil
 	}

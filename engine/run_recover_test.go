@@ -60,7 +60,7 @@ func TestTheNextStartEndsWhatACrashLeft(t *testing.T) {
 }
 
 func TestOnlyTheRunsOfTheDeadAreTakenOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		conversation, trigger := w.question()
 		run := w.start(w.Engine, conversation, trigger) // sends a heartbeat
@@ -101,7 +101,7 @@ func TestOnlyTheRunsOfTheDeadAreTakenOver(t *testing.T) {
 }
 
 func TestANodeThatLivesKeepsItsRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 2)

@@ -165,6 +165,18 @@ func TestARunWithoutTextBecomesNoMessage(t *testing.T) {
 	}
 }
 
+func TestWhatAToolSaysIsJSON(t *testing.T) {
+	w := newWorld(t)
+	conversation, trigger := w.question()
+	run := w.start(w.Engine, conversation, trigger)
+	for _, bad := range []string{"", "{", "\"\xff\"", `"` + strings.Repeat("x", maxToolValue) + `"`} {
+		if err := run.ToolReturned(t.Context(), "c", "look", []byte(bad)); !errors.Is(err, &parley.Error{Code: parley.CodeInvalidArgument}) {
+			t.Errorf("%.10q: %v", bad, err)
+		}
+	}
+	end(t, run, parley.RunCompleted)
+}
+
 func TestRunesAreNeverSplit(t *testing.T) {
 	w := newWorld(t)
 	conversation, trigger := w.question()

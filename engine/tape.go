@@ -116,10 +116,7 @@ func (t *tape) take() []*record {
 	}
 	for _, r := range batch {
 		if t.last[r.w] == r {
-			delete(t.last, r.w)
-		}
-		if r.event == nil {
-			r.event = r.w.deltaEvent(r)
+			delete(t.last, r.w) // it takes no more text
 		}
 	}
 	return batch
@@ -131,6 +128,9 @@ func (t *tape) keep(batch []*record) bool {
 	e := t.engine
 	records := make([]parley.RunRecord, 0, len(batch))
 	for _, r := range batch {
+		if r.event == nil {
+			r.event = r.w.deltaEvent(r)
+		}
 		data, err := parley.MarshalEvent(r.event)
 		if err != nil { // what a RunWriter took can be marshalled
 			e.cfg.Logger.Error("engine: marshal run event", "run", r.w.run.ID, "err", err)

@@ -2,14 +2,13 @@ package engine
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parley-chat/parley"
 )
 
 func TestTypingEndsByItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		id := w.group("ben")
 		ear := w.listen()
@@ -40,7 +39,7 @@ func TestTypingEndsByItself(t *testing.T) {
 }
 
 func TestAMessageEndsItsAuthorsTyping(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		id := w.group("ben")
 		ear := w.listen()
@@ -58,7 +57,7 @@ func TestAMessageEndsItsAuthorsTyping(t *testing.T) {
 }
 
 func TestTypingIsSwitchedOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		id := w.group("ben")
 		ear := w.listen()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/internal/membus"
+	"github.com/parley-chat/parley/store/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -240,6 +243,52 @@ func TestTwoRelaysTellEachEventOnce(t *testing.T) {
 			t.Errorf("%d published", n)
 		}
 	})
+}
+
+func TestTwoRelaysOnOneStore(t *testing.T) {
+	store, err := sqlite.Open(t.Context(), sqlite.Config{
+		Path: filepath.Join(t.TempDir(), "parley.db"), Synchronous: sqlite.SyncNormal, Exclusive: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	const total = 500
+	bus, done := membus.New(), make(chan map[uint64]int, 1)
+	seen := map[uint64]int{}
+	stop, err := bus.Subscribe(parley.OrgSubject("log", org), func(_, _ string, data []byte) {
+		if e, _, err := Decode(data); err != nil {
+			t.Error(err)
+		} else if seen[e.Position.Offset]++; len(seen) == total {
+			done <- maps.Clone(seen)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	relays := []*Relay{run(t, Config{Store: store, Bus: bus}), run(t, Config{Store: store, Bus: bus})}
+	for i := range total {
+		err := store.Update(t.Context(), func(tx parley.Tx) error {
+			e := event(uint64(i+1), "{}")
+			e.Position = parley.Position{}
+			return tx.AppendEvent(e)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		relays[i%2].Poke()
+	}
+	select {
+	case seen := <-done:
+		for offset := uint64(1); offset <= total; offset++ {
+			if seen[offset] != 1 {
+				t.Errorf("offset %d was told %d times", offset, seen[offset])
+			}
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("not everything was told")
+	}
 }
 
 func TestALargeEventTravelsAsAPointer(t *testing.T) {
