@@ -23,10 +23,13 @@ func startNATS(t *testing.T) (url string) {
 	return "nats://" + address
 }
 
+// pgURL is a fresh database.
+func pgURL(t *testing.T) string { return pgtest.Start(t) }
+
 // twoNodes are two servers on one PostgreSQL and one NATS, with one signing key.
 func twoNodes(t *testing.T) (a, b *server) {
 	t.Helper()
-	store, bus := pgtest.Start(t), startNATS(t)
+	store, bus := pgURL(t), startNATS(t)
 	a = newServer(t, "--store-url", store, "--nats-url", bus)
 	b = newServer(t, "--store-url", store, "--nats-url", bus, "--data", a.dir)
 	b.keys = a.keys

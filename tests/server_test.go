@@ -38,6 +38,10 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if args := os.Getenv(childVariable); args != "" {
+		fmt.Fprintln(os.Stderr, postAndDie(args)) // it does not come back where all is well
+		os.Exit(1)
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
