@@ -38,54 +38,111 @@ var core = []string{"engine", "relay", "hub", "conn", "agent"}
 // root → standard library. The first row that fits a folder counts; a new folder
 // needs a row.
 var rules = []rule{
-	{".", nil, nil,
-		"the root is the vocabulary and the ports; whatever it imported, everybody would"},
+	{
+		".", nil, nil,
+		"the root is the vocabulary and the ports; whatever it imported, everybody would",
+	},
 
-	{"dialect/dialecttest", nil, nil,
-		"one suite for all dialects must not know any of them"},
-	{"dialect/...", nil, nil,
-		"a dialect is a pure codec: with the root and the helpers alone it can do no I/O of others' making, and no dialect depends on how another spells"},
+	{
+		"dialect/dialecttest", nil, nil,
+		"one suite for all dialects must not know any of them",
+	},
+	{
+		"dialect/...", nil, nil,
+		"a dialect is a pure codec: with the root and the helpers alone it can do no I/O of others' making, and no dialect depends on how another spells",
+	},
 
-	{"engine", nil, []string{"golang.org/x/time/rate"},
-		"the engine decides what may happen; who hears it is the hub's affair, and a node hears its own events over the relay and the bus like any other (design: never engine → hub)"},
-	{"relay", nil, nil,
-		"the relay knows the store and the bus by their ports only"},
-	{"hub", []string{"relay"}, nil,
-		"the hub reads from the bus what the relay wrote, so the wire form stays in one package; it asks nothing of the engine"},
-	{"conn", []string{"hub", "dialect/sniff"}, []string{"github.com/gobwas/ws"},
-		"a conn is a hub's listener on a socket; sniff tells by a first frame which tongue /ws was opened in, before there is a dialect to ask"},
-	{"agent", []string{"engine"}, nil,
-		"an agent posts through the engine like anybody else"},
-	{"agent/...", []string{"agent"}, nil,
-		"a provider of answers implements agent's interface and reaches nothing behind it"},
+	{
+		"engine", nil,
+		[]string{"golang.org/x/time/rate"},
+		"the engine decides what may happen; who hears it is the hub's affair, and a node hears its own events over the relay and the bus like any other (design: never engine → hub)",
+	},
+	{
+		"relay", nil, nil,
+		"the relay knows the store and the bus by their ports only",
+	},
+	{
+		"hub",
+		[]string{"relay"},
+		nil,
+		"the hub reads from the bus what the relay wrote, so the wire form stays in one package; it asks nothing of the engine",
+	},
+	{
+		"conn",
+		[]string{"hub", "dialect/sniff"},
+		[]string{"github.com/gobwas/ws"},
+		"a conn is a hub's listener on a socket; sniff tells by a first frame which tongue /ws was opened in, before there is a dialect to ask",
+	},
+	{
+		"agent",
+		[]string{"engine"},
+		nil,
+		"an agent posts through the engine like anybody else",
+	},
+	{
+		"agent/...",
+		[]string{"agent"},
+		nil,
+		"a provider of answers implements agent's interface and reaches nothing behind it",
+	},
 
-	{"store/storetest", nil, anyModule,
-		"one suite for all stores must not know any of them"},
-	{"bus/bustest", nil, anyModule,
-		"one suite for all buses must not know any of them"},
-	{"store/...", nil, anyModule,
-		"adapters never import one another: a store is replaced without touching anything else"},
-	{"bus/...", nil, anyModule,
-		"adapters never import one another: a bus is replaced without touching anything else"},
-	{"auth", nil, anyModule,
-		"adapters never import one another: auth knows the store by its port"},
-	{"config", nil, anyModule,
-		"settings are values; app turns them into parts, so that no part needs this package"},
-	{"httpd", core, anyModule,
-		"adapters never import one another: the doors know who speaks and what is kept by ports"},
+	{
+		"store/storetest", nil, anyModule,
+		"one suite for all stores must not know any of them",
+	},
+	{
+		"bus/bustest", nil, anyModule,
+		"one suite for all buses must not know any of them",
+	},
+	{
+		"store/...", nil, anyModule,
+		"adapters never import one another: a store is replaced without touching anything else",
+	},
+	{
+		"bus/...", nil, anyModule,
+		"adapters never import one another: a bus is replaced without touching anything else",
+	},
+	{
+		"auth", nil, anyModule,
+		"adapters never import one another: auth knows the store by its port",
+	},
+	{
+		"config", nil, anyModule,
+		"settings are values; app turns them into parts, so that no part needs this package",
+	},
+	{
+		"httpd", core, anyModule,
+		"adapters never import one another: the doors know who speaks and what is kept by ports",
+	},
 
-	{"app", []string{
-		"engine", "relay", "hub", "conn", "agent/...", "dialect/...",
-		"store/...", "bus/...", "auth", "config", "httpd",
-	}, anyModule,
-		"app puts the parts together and is the only one that imports adapters"},
-	{"cmd/...", []string{"app", "auth", "config"}, anyModule,
-		"a command starts an app; without one it reads settings (config) and makes credentials (auth)"},
+	{
+		"app",
+		[]string{
+			"engine", "relay", "hub", "conn", "agent/...", "dialect/...",
+			"store/...", "bus/...", "auth", "config", "httpd",
+		},
+		anyModule,
+		"app puts the parts together and is the only one that imports adapters",
+	},
+	{
+		"cmd/...",
+		[]string{"app", "auth", "config"},
+		anyModule,
+		"a command starts an app; without one it reads settings (config) and makes credentials (auth)",
+	},
 
-	{"tests/...", []string{"app", "auth", "config"}, anyModule,
-		"black-box tests see what a stranger sees; they may start an app instead of the binary"},
-	{"internal/...", []string{"internal/..."}, anyModule,
-		"helpers have no domain: whoever imports one must not get a part with it"},
+	{
+		"tests/...",
+		[]string{"app", "auth", "config"},
+		anyModule,
+		"black-box tests see what a stranger sees; they may start an app instead of the binary",
+	},
+	{
+		"internal/...",
+		[]string{"internal/..."},
+		anyModule,
+		"helpers have no domain: whoever imports one must not get a part with it",
+	},
 }
 
 // A test may hold its package against the real neighbours, so it may import any
