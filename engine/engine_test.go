@@ -28,7 +28,7 @@ const org parley.OrgID = "org_test"
 // world is a store, a bus and a run log, and the engine that works on them.
 type world struct {
 	t      testing.TB
-	store  *sqlite.Store
+	store  parley.Store
 	bus    *membus.Bus
 	runlog *membus.RunLog
 	*Engine
@@ -51,6 +51,12 @@ func newWorld(t testing.TB, options ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newWorldOn(t, store, options...)
+}
+
+// newWorldOn is a world on a store, which it closes.
+func newWorldOn(t testing.TB, store parley.Store, options ...func(*Config)) *world {
+	t.Helper()
 	w := &world{t: t, store: store, bus: membus.New(), runlog: new(membus.RunLog)}
 	t.Cleanup(func() {
 		w.bus.Close()
