@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -45,7 +44,6 @@ const (
 	mailboxSize      = 4096
 	maxConversations = 50_000
 	maxHeld          = 1024 // events held for one conversation
-	fillPage         = 256
 	headInterval     = time.Second
 	headGrace        = 100 * time.Millisecond
 )
@@ -150,7 +148,7 @@ func (f *feed) do(fn func()) bool {
 
 func (f *feed) loop() {
 	// The heads are asked for at a spread phase, so that feeds do not ask together.
-	ticker := time.NewTicker(headInterval*9/10 + rand.N(headInterval/5))
+	ticker := time.NewTicker(headInterval*9/10 + f.h.jitter(headInterval/5))
 	defer ticker.Stop()
 	for {
 		select {
@@ -295,9 +293,9 @@ func (f *feed) fill(upTo uint64) {
 func (f *feed) readPage() {
 	after, upTo := f.applied.Offset, f.target
 	f.wg.Go(func() {
-		events, err := f.h.cfg.Store.ReadLog(f.ctx, f.org, after, upTo, fillPage)
+		events, err := f.h.cfg.Store.ReadLog(f.ctx, f.org, after, upTo, f.h.sizes.fill)
 		var end parley.Position
-		if err == nil && len(events) < fillPage {
+		if err == nil && len(events) < f.h.sizes.fill {
 			// What the range lacks was erased and counts as applied.
 			end, err = f.h.cfg.Store.Locate(f.ctx, f.org, upTo)
 		}
@@ -321,7 +319,7 @@ func (f *feed) gotPage(events []*parley.Event, end parley.Position, err error, a
 		return
 	}
 	f.recovered()
-	if len(events) < fillPage && end.Offset > f.applied.Offset {
+	if len(events) < f.h.sizes.fill && end.Offset > f.applied.Offset {
 		f.applied = end
 	}
 	if f.applied.Offset >= f.target {
@@ -335,7 +333,7 @@ func (f *feed) gotPage(events []*parley.Event, end parley.Position, err error, a
 func (f *feed) retryPage() {
 	f.wg.Go(func() {
 		select {
-		case <-time.After(100*time.Millisecond + rand.N(200*time.Millisecond)):
+		case <-time.After(100*time.Millisecond + f.h.jitter(200*time.Millisecond)):
 		case <-f.ctx.Done():
 		}
 		f.post(func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ type Hub struct {
 	traits []traits
 	Counters
 
+	sizes  sizes
+	jitter func(time.Duration) time.Duration // a random part of it
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -60,6 +64,15 @@ type Counters struct {
 	Listeners   atomic.Int64  // attached now
 	StalledOrgs atomic.Int64  // feeds that cannot read the store now
 }
+
+// sizes are bounds that no user has a reason to set.
+type sizes struct {
+	soft int // bytes that Next gathers before it hands them over
+	page int // events read at once for a listener that is behind
+	fill int // events read at once for a feed with a hole
+}
+
+var defaultSizes = sizes{soft: 32 << 10, page: 256, fill: 256}
 
 // traits are the optional abilities of a dialect that the hub asks for.
 type traits struct {
@@ -95,7 +108,10 @@ func New(cfg Config) *Hub {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Hub{cfg: cfg, index: map[string]int{}, feeds: map[parley.OrgID]*feed{}}
+	h := &Hub{
+		cfg: cfg, index: map[string]int{}, feeds: map[parley.OrgID]*feed{},
+		sizes: defaultSizes, jitter: rand.N[time.Duration],
+	}
 	for i, d := range cfg.Dialects {
 		h.index[d.Name()] = i
 		t := traits{dialect: d}

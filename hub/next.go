@@ -8,12 +8,6 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-const (
-	// writeSoft is how many bytes Next gathers before it hands them over.
-	writeSoft = 32 << 10
-	pageSize  = 256
-)
-
 // Next appends to dst whole frames that the client is owed, and reports whether
 // there may be more at once. It blocks on the store only while the listener is
 // behind. An error (parley.ErrUnavailable) means that what is owed cannot be read
@@ -36,10 +30,10 @@ func (l *Listener) Next(ctx context.Context, dst []byte) (frames []byte, more bo
 	return dst, false, nil
 }
 
-// drain hands over what a list owes, up to about writeSoft bytes. Under mu.
+// drain hands over what a list owes, up to about a soft bound of bytes. Under mu.
 func (l *Listener) drain(dst []byte, list *[]item) []byte {
 	n := 0
-	for n < len(*list) && len(dst) < writeSoft {
+	for n < len(*list) && len(dst) < l.hub.sizes.soft {
 		if n += l.merge((*list)[n:]); n < len(*list) {
 			dst = l.spell(dst, &(*list)[n])
 			n++
@@ -266,7 +260,7 @@ func (l *Listener) nextPage(ctx context.Context, dst []byte, at parley.Position)
 			flipped = l.flip(at)
 			return
 		}
-		page, fromRing = f.ringAfter(at.Offset, pageSize)
+		page, fromRing = f.ringAfter(at.Offset, l.hub.sizes.page)
 	})
 	if !ok {
 		return dst, false, ErrClosed
@@ -278,7 +272,7 @@ func (l *Listener) nextPage(ctx context.Context, dst []byte, at parley.Position)
 	l.hub.Pages.Add(1)
 	end := applied
 	if fromRing {
-		if len(page) == pageSize {
+		if len(page) == l.hub.sizes.page {
 			end = page[len(page)-1].event.Position
 		}
 	} else {
@@ -314,7 +308,7 @@ func (l *Listener) flip(at parley.Position) bool {
 // storePage reads a page from the store.
 func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) ([]*entry, parley.Position, error) {
 	q := l.query()
-	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, pageSize
+	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, l.hub.sizes.page
 	store := l.hub.cfg.Store
 	if err := store.CheckCursor(ctx, q, at); err != nil {
 		if errors.Is(err, parley.ErrCursor) {
@@ -406,7 +400,7 @@ func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end 
 			l.at = en.event.Position
 		}
 		l.mu.Unlock()
-		if len(dst) >= 4*writeSoft {
+		if len(dst) >= 4*l.hub.sizes.soft {
 			return dst, nil
 		}
 	}
