@@ -39,109 +39,104 @@ var core = []string{"engine", "relay", "hub", "conn", "agent"}
 // needs a row.
 var rules = []rule{
 	{
-		".", nil, nil,
-		"the root is the vocabulary and the ports; whatever it imported, everybody would",
+		folder: ".",
+		why:    "the root is the vocabulary and the ports; whatever it imported, everybody would",
 	},
 
 	{
-		"dialect/dialecttest", nil, nil,
-		"one suite for all dialects must not know any of them",
+		folder: "dialect/dialecttest",
+		why:    "one suite for all dialects must not know any of them",
 	},
 	{
-		"dialect/...", nil, nil,
-		"a dialect is a pure codec: with the root and the helpers alone it can do no I/O of others' making, and no dialect depends on how another spells",
-	},
-
-	{
-		"engine", nil,
-		[]string{"golang.org/x/time/rate"},
-		"the engine decides what may happen; who hears it is the hub's affair, and a node hears its own events over the relay and the bus like any other (design: never engine → hub)",
-	},
-	{
-		"relay", nil, nil,
-		"the relay knows the store and the bus by their ports only",
-	},
-	{
-		"hub",
-		[]string{"relay"},
-		nil,
-		"the hub reads from the bus what the relay wrote, so the wire form stays in one package; it asks nothing of the engine",
-	},
-	{
-		"conn",
-		[]string{"hub", "dialect/sniff"},
-		[]string{"github.com/gobwas/ws"},
-		"a conn is a hub's listener on a socket; sniff tells by a first frame which tongue /ws was opened in, before there is a dialect to ask",
-	},
-	{
-		"agent",
-		[]string{"engine"},
-		nil,
-		"an agent posts through the engine like anybody else",
-	},
-	{
-		"agent/...",
-		[]string{"agent"},
-		nil,
-		"a provider of answers implements agent's interface and reaches nothing behind it",
+		folder: "dialect/...",
+		why:    "a dialect is a pure codec: with the root and the helpers alone it can do no I/O, and none depends on how another spells",
 	},
 
 	{
-		"store/storetest", nil, anyModule,
-		"one suite for all stores must not know any of them",
+		folder:  "engine",
+		modules: []string{"golang.org/x/time/rate"},
+		why:     "the engine decides what may happen; who hears it is the hub's affair, and a node hears its own events over the relay and the bus like any other",
 	},
 	{
-		"bus/bustest", nil, anyModule,
-		"one suite for all buses must not know any of them",
+		folder: "relay",
+		why:    "the relay knows the store and the bus by their ports only",
 	},
 	{
-		"store/...", nil, anyModule,
-		"adapters never import one another: a store is replaced without touching anything else",
+		folder: "hub",
+		may:    []string{"relay"},
+		why:    "the hub reads from the bus what the relay wrote, so the wire form stays in one package; it asks nothing of the engine",
 	},
 	{
-		"bus/...", nil, anyModule,
-		"adapters never import one another: a bus is replaced without touching anything else",
+		folder:  "conn",
+		may:     []string{"hub", "dialect/sniff"},
+		modules: []string{"github.com/gobwas/ws"},
+		why:     "a conn is a hub's listener on a socket; sniff tells by a first frame which tongue /ws was opened in, before there is a dialect to ask",
 	},
 	{
-		"auth", nil, anyModule,
-		"adapters never import one another: auth knows the store by its port",
+		folder: "agent",
+		may:    []string{"engine"},
+		why:    "an agent posts through the engine like anybody else",
 	},
 	{
-		"config", nil, anyModule,
-		"settings are values; app turns them into parts, so that no part needs this package",
-	},
-	{
-		"httpd", core, anyModule,
-		"adapters never import one another: the doors know who speaks and what is kept by ports",
+		folder: "agent/...",
+		may:    []string{"agent"},
+		why:    "who gives answers implements agent's interface and reaches nothing behind it",
 	},
 
 	{
-		"app",
-		[]string{
+		folder: "store/storetest", modules: anyModule,
+		why: "one suite for all stores must not know any of them",
+	},
+	{
+		folder: "bus/bustest", modules: anyModule,
+		why: "one suite for all buses must not know any of them",
+	},
+	{
+		folder: "store/...", modules: anyModule,
+		why: "adapters never import one another: a store is replaced without touching anything else",
+	},
+	{
+		folder: "bus/...", modules: anyModule,
+		why: "adapters never import one another: a bus is replaced without touching anything else",
+	},
+	{
+		folder: "auth", modules: anyModule,
+		why: "adapters never import one another: auth knows the store by its port",
+	},
+	{
+		folder: "config", modules: anyModule,
+		why: "settings are values; app turns them into parts, so that no part needs this package",
+	},
+	{
+		folder: "httpd", may: core, modules: anyModule,
+		why: "adapters never import one another: the doors know who speaks and what is kept by ports",
+	},
+
+	{
+		folder: "app",
+		may: []string{
 			"engine", "relay", "hub", "conn", "agent/...", "dialect/...",
 			"store/...", "bus/...", "auth", "config", "httpd",
 		},
-		anyModule,
-		"app puts the parts together and is the only one that imports adapters",
+		modules: anyModule,
+		why:     "app puts the parts together and is the only one that imports adapters",
 	},
 	{
-		"cmd/...",
-		[]string{"app", "auth", "config"},
-		anyModule,
-		"a command starts an app; without one it reads settings (config) and makes credentials (auth)",
+		folder: "cmd/...", may: []string{"app", "auth", "config"}, modules: anyModule,
+		why: "a command starts an app; without one it reads settings (config) and makes credentials (auth)",
 	},
 
 	{
-		"tests/...",
-		[]string{"app", "auth", "config"},
-		anyModule,
-		"black-box tests see what a stranger sees; they may start an app instead of the binary",
+		folder: "tests/...", may: []string{"app", "auth", "config"}, modules: anyModule,
+		why: "black-box tests see what a stranger sees; they may start an app instead of the binary",
 	},
 	{
-		"internal/...",
-		[]string{"internal/..."},
-		anyModule,
-		"helpers have no domain: whoever imports one must not get a part with it",
+		folder: "bench/...", may: []string{"app", "auth", "config"}, modules: anyModule,
+		why: "a benchmark measures the whole server; the parts have their own beside their code",
+	},
+	{
+		folder: "internal/...", may: []string{"internal/..."}, modules: anyModule,
+		why: "helpers have no domain: whoever imports one must not get a part with it",
 	},
 }
 
