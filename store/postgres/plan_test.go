@@ -1,0 +1,123 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/parley-chat/parley/internal/pgtest"
+)
+
+// world fills the tables with enough rows that a scan would be the slower way:
+// 5,000 conversations of 6 messages each in one org, of which a principal has 5.
+const world = `
+	INSERT INTO conversations
+		SELECT 'o', md5(c::text)::uuid, 'group', '', '', 'p', 'active', false, 'pair' || c, 6, 6, now(), now()
+		FROM generate_series(1, 5000) c;
+	INSERT INTO stays (org, conversation, principal, kind, name, role, auto_respond, joined_at, from_change, to_change, from_seq, to_seq)
+		SELECT 'o', md5(c::text)::uuid, 'p' || c % 1000, 'user', '', 'member', false, now(), 1, 0, 1, 0
+		FROM generate_series(1, 5000) c;
+	INSERT INTO messages
+		SELECT 'o', md5(c::text)::uuid, n, md5(c || '/' || n)::uuid, 'p1', sha256((c || '/' || n)::bytea), '{}'
+		FROM generate_series(1, 5000) c, generate_series(1, 6) n;
+	INSERT INTO events (org, pos, epoch, conversation, change_seq, at, keys, body)
+		SELECT 'o', n * 5000 + c, 1, md5(c::text)::uuid, n, now() + n * interval '1 hour', ARRAY['c/' || md5(c::text)::uuid], '{}'
+		FROM generate_series(1, 5000) c, generate_series(0, 5) n;
+	INSERT INTO event_keys SELECT org, unnest(keys), pos FROM events;
+	INSERT INTO heads SELECT org, key, max(pos) FROM event_keys GROUP BY org, key;
+	INSERT INTO trims SELECT org, key, 1 FROM heads;
+	INSERT INTO orgs VALUES ('o', 30000, 1);
+	INSERT INTO runs SELECT 'o', md5(n::text)::uuid, md5(n::text)::uuid, md5(n::text)::uuid, 'a', '', NULL,
+		CASE WHEN n % 1000 = 0 THEN 'running' ELSE 'completed' END, '', 1, 0, 0, now(), NULL
+		FROM generate_series(1, 5000) n;
+	ANALYZE`
+
+// The statements of every message and every listener read by index, however large
+// the tables are: none of them may scan one.
+func TestTheMainStatementsUseIndexes(t *testing.T) {
+	url := pgtest.Start(t)
+	s, err := Open(t.Context(), Config{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	if _, err := c.Exec(t.Context(), world); err != nil {
+		t.Fatal(err)
+	}
+
+	conversation := [16]byte{1}
+	keys := []string{"c/one", "c/two"}
+	for name, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"hold a conversation":            {holdConversation, []any{"o", conversation}},
+		"find a pair":                    {selectByPair, []any{"o", "pair7"}},
+		"members":                        {selectMembers, []any{"o", conversation}},
+		"a member":                       {selectMember, []any{"o", conversation, "p1"}},
+		"a message by its client id":     {selectByClientID, []any{"o", conversation, "p1", digest("k")}},
+		"a page of messages":             {selectMessages, []any{"o", conversation, 1, 50, 20}},
+		"the newest messages":            {selectNewestMessages, []any{"o", conversation, 1, 50, 20}},
+		"conversations of a principal":   {selectConversationsOf, []any{"o", "p1", nil, nil, 20}},
+		"open runs":                      {selectOpenRuns, []any{"o"}},
+		"a range of the log":             {selectLog, []any{"o", 100, 200, 50}},
+		"replay of names":                {selectReplay, []any{"o", keys, "", 29000, 30000, 50}},
+		"replay of a member":             {selectReplay, []any{"o", []string{}, "p1", 29000, 30000, 50}},
+		"whether something is gone":      {selectTrimmed, []any{"o", keys, "p1", 0}},
+		"the bodies of sequenced events": {selectBodies, []any{[]int64{1, 2, 3}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := explain(t, c, q.sql, q.args...)
+			for _, table := range []string{"conversations", "stays", "messages", "events", "event_keys", "heads", "trims", "runs"} {
+				if strings.Contains(plan, "Seq Scan on "+table+" ") {
+					t.Errorf("it scans %s:\n%s", table, plan)
+				}
+			}
+		})
+	}
+	t.Run("trim", func(t *testing.T) {
+		if _, err := c.Exec(t.Context(), strings.ReplaceAll(onlyByIndex, "LOCAL", "")); err != nil {
+			t.Fatal(err)
+		}
+		plan := explain(t, c, trimLog, time.Now())
+		for _, index := range []string{"events_at", "events_pkey", "event_keys_pkey"} {
+			if !strings.Contains(plan, "using "+index) {
+				t.Errorf("it does not use %s:\n%s", index, plan)
+			}
+		}
+	})
+	t.Run("sequence", func(t *testing.T) {
+		err := s.seq.use(t.Context(), func(_ context.Context, c *pgx.Conn) error {
+			plan := explain(t, c, assignPositions, 256)
+			for _, index := range []string{"events_waiting", "events_pkey"} {
+				if !strings.Contains(plan, "Index Scan using "+index) {
+					t.Errorf("it does not use %s:\n%s", index, plan)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// explain returns the plan of a statement, which is not carried out.
+func explain(t *testing.T, c *pgx.Conn, sql string, args ...any) string {
+	t.Helper()
+	rows, _ := c.Query(t.Context(), "EXPLAIN "+sql, args...) // CollectRows answers the error
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(fmt.Errorf("explain: %w", err))
+	}
+	return strings.Join(lines, "\n")
+}
