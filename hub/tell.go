@@ -19,7 +19,10 @@ func (f *feed) tell(en *entry, m *members) {
 			}
 		}
 	case len(e.Targets) > 0:
-		for _, target := range e.Targets {
+		for i, target := range e.Targets {
+			if slices.Contains(e.Targets[:i], target) {
+				continue // named twice, told once
+			}
 			for l := range f.byPrincipal[target] {
 				l.offer(en, nil)
 			}
@@ -151,9 +154,11 @@ type interests struct {
 	patterns      map[string]patterns // by the subscription's ref
 }
 
-type patterns struct {
+type patterns []pattern
+
+type pattern struct {
+	parley.Pattern
 	since uint64
-	list  []parley.Pattern
 }
 
 // asked reports whether an interest names the event.
@@ -185,11 +190,8 @@ func (l *Listener) asked(e *parley.Event) bool {
 	}
 	topic := parley.TopicOf(e)
 	for _, p := range in.patterns {
-		if !holds(p.since, true) {
-			continue
-		}
-		for i := range p.list {
-			if p.list[i].Matches(&topic, e) {
+		for i := range p {
+			if holds(p[i].since, true) && p[i].Matches(&topic, e) {
 				return true
 			}
 		}
@@ -212,8 +214,24 @@ func (in *interests) add(ref string, i *parley.Interest, since uint64) {
 		if in.patterns == nil {
 			in.patterns = map[string]patterns{}
 		}
-		in.patterns[ref] = patterns{since, i.Patterns}
+		in.patterns[ref] = in.patterns[ref].replaced(i.Patterns, since)
 	}
+}
+
+// replaced returns the list that takes the place of p under the same ref. A
+// pattern that was there already keeps the earlier offset: a listener that is
+// behind is still owed what it named.
+func (p patterns) replaced(list []parley.Pattern, since uint64) patterns {
+	out := make(patterns, len(list))
+	for i := range list {
+		out[i] = pattern{list[i], since}
+		for j := range p {
+			if p[j].Text == list[i].Text {
+				out[i].since = p[j].since
+			}
+		}
+	}
+	return out
 }
 
 // put adds a name; one that is there keeps the earlier offset, so that asking
@@ -247,7 +265,7 @@ func (in *interests) remove(ref string, i *parley.Interest) {
 func (in *interests) size() int {
 	n := len(in.channels) + len(in.conversations) + len(in.runs)
 	for _, p := range in.patterns {
-		n += len(p.list)
+		n += len(p)
 	}
 	return n
 }
