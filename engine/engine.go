@@ -105,7 +105,7 @@ func (e *Engine) Do(ctx context.Context, p *parley.Principal, cmd parley.Command
 	result, err := e.do(ctx, p, cmd)
 	if err != nil {
 		failure := parley.AsError(err)
-		if failure.Code == parley.CodeInternal {
+		if failure.Code == parley.CodeInternal && ctx.Err() == nil { // a caller that went away is no news
 			e.cfg.Logger.Error("engine: command failed", "command", fmt.Sprintf("%T", cmd), "org", p.Org, "err", err)
 		}
 		return parley.Result{}, failure

@@ -169,8 +169,7 @@ func (w *world) listen() *ear {
 	return e
 }
 
-// next waits for one event, of a type where it is not empty; others before it
-// fail the test.
+// next waits for one event, which must be of a type.
 func (e *ear) next(want parley.EventType) *parley.Event {
 	e.t.Helper()
 	select {

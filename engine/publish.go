@@ -97,7 +97,7 @@ func (w *write) publish(pub *publishing) (parley.Result, error) {
 		return result, nil
 	}
 	if c != nil && len(ev.Targets) == 0 && len(pub.Targets) > 0 {
-		return parley.Result{}, invalid("targets", "none of the targets is a member of the conversation")
+		return parley.Result{}, errNoTarget()
 	}
 	if err := w.append(ev); err != nil {
 		return parley.Result{}, err
@@ -117,6 +117,9 @@ func (w *write) audience(pub *publishing) (*parley.Conversation, map[parley.Prin
 	c, _, err := w.conversation(pub.conversation)
 	if err != nil && w.caller.Can(parley.ScopeSystemPublish) && errors.Is(err, parley.ErrNotFound) {
 		c, err = w.Conversation(w.caller.Org, pub.conversation)
+		if err == nil && c.Status == parley.StatusDeleted {
+			err = parley.ErrNotFound
+		}
 		if errors.Is(err, parley.ErrNotFound) {
 			err = errNoConversation(err)
 		}
@@ -162,29 +165,39 @@ func (w *write) claim(pub *publishing, ev *parley.Event) (repeated bool, err err
 // idempotency key means nothing.
 func (e *Engine) publishLive(ctx context.Context, p *parley.Principal, pub *publishing) (parley.Result, error) {
 	ev := pub.event(e, p, parley.Ephemeral)
-	var c *parley.Conversation
-	members := map[parley.PrincipalID]bool{}
-	if !pub.conversation.IsZero() {
-		var err error
-		if c, err = e.membersConversation(ctx, p, pub.conversation); err != nil {
-			return parley.Result{}, err
-		}
-		if len(pub.Targets) > 0 {
-			stays, err := e.cfg.Store.Stays(ctx, p.Org, c.ID)
-			if err != nil {
-				return parley.Result{}, fmt.Errorf("read stays of %s: %w", c.ID, err)
-			}
-			for i := range stays {
-				if stays[i].Open() {
-					members[stays[i].Principal] = true
-				}
-			}
-		}
+	c, members, err := e.liveAudience(ctx, p, pub)
+	if err != nil {
+		return parley.Result{}, err
 	}
 	pub.address(ev, c, func(id parley.PrincipalID) bool { return members[id] })
 	if c != nil && len(ev.Targets) == 0 && len(pub.Targets) > 0 {
-		return parley.Result{}, invalid("targets", "none of the targets is a member of the conversation")
+		return parley.Result{}, errNoTarget()
 	}
 	e.tellLive(ev)
 	return parley.Result{Event: ev}, nil
+}
+
+// liveAudience is audience outside of a transaction.
+func (e *Engine) liveAudience(ctx context.Context, p *parley.Principal, pub *publishing) (*parley.Conversation, map[parley.PrincipalID]bool, error) {
+	if pub.conversation.IsZero() {
+		return nil, nil, nil
+	}
+	c, stays, err := e.readConversation(ctx, p.Org, pub.conversation)
+	if err != nil {
+		return nil, nil, err
+	}
+	members := map[parley.PrincipalID]bool{}
+	for i := range stays {
+		if stays[i].Open() {
+			members[stays[i].Principal] = true
+		}
+	}
+	if !members[p.ID] && !p.Can(parley.ScopeSystemPublish) {
+		return nil, nil, errNoConversation(nil)
+	}
+	return c, members, nil
+}
+
+func errNoTarget() error {
+	return invalid("targets", "none of the targets is a member of the conversation")
 }

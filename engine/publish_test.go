@@ -164,6 +164,12 @@ func TestEphemeralTypesAreNotStored(t *testing.T) {
 	if ev := ear.next("cursor.moved"); ev.Conversation != id || ev.ChangeSeq != 1 {
 		t.Errorf("heard %+v", ev)
 	}
+	inIt := parley.PublishEvent{Type: "cursor.moved", Channel: "doc", Data: data(`{"conversation_id":"%s"}`, id), Targets: []parley.PrincipalID{"ben", "cleo"}}
+	w.refused(cleo, inIt, parley.CodeNotFound)
+	w.must(backend("svc"), inIt)
+	if ev := ear.next("cursor.moved"); !ev.Conversation.IsZero() || !slices.Equal(ev.Targets, []parley.PrincipalID{"ben"}) {
+		t.Errorf("heard %+v", ev)
+	}
 	if got := types(w.log()); len(got) != 1 {
 		t.Errorf("log holds %v", got)
 	}

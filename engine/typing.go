@@ -59,19 +59,9 @@ func (e *Engine) setTyping(ctx context.Context, p *parley.Principal, cmd parley.
 // membersConversation reads a conversation in which p has an open stay, outside of
 // a transaction.
 func (e *Engine) membersConversation(ctx context.Context, p *parley.Principal, id parley.ConversationID) (*parley.Conversation, error) {
-	c, err := e.cfg.Store.Conversation(ctx, p.Org, id)
-	if err == nil && c.Status == parley.StatusDeleted {
-		err = parley.ErrNotFound
-	}
-	if errors.Is(err, parley.ErrNotFound) {
-		return nil, errNoConversation(err)
-	}
+	c, stays, err := e.readConversation(ctx, p.Org, id)
 	if err != nil {
-		return nil, fmt.Errorf("read conversation %s: %w", id, err)
-	}
-	stays, err := e.cfg.Store.Stays(ctx, p.Org, id)
-	if err != nil {
-		return nil, fmt.Errorf("read stays of %s: %w", id, err)
+		return nil, err
 	}
 	for i := range stays {
 		if stays[i].Principal == p.ID && stays[i].Open() {
@@ -79,6 +69,25 @@ func (e *Engine) membersConversation(ctx context.Context, p *parley.Principal, i
 		}
 	}
 	return nil, errNoConversation(nil)
+}
+
+// readConversation reads a conversation and its stays, outside of a transaction.
+func (e *Engine) readConversation(ctx context.Context, org parley.OrgID, id parley.ConversationID) (*parley.Conversation, []parley.Membership, error) {
+	c, err := e.cfg.Store.Conversation(ctx, org, id)
+	if err == nil && c.Status == parley.StatusDeleted {
+		err = parley.ErrNotFound
+	}
+	if errors.Is(err, parley.ErrNotFound) {
+		return nil, nil, errNoConversation(err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read conversation %s: %w", id, err)
+	}
+	stays, err := e.cfg.Store.Stays(ctx, org, id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read stays of %s: %w", id, err)
+	}
+	return c, stays, nil
 }
 
 // refresh reports whether there is nothing to tell: the same was told within the
