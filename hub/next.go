@@ -348,8 +348,8 @@ func (l *Listener) query() parley.ReplayQuery {
 		}
 	}
 	for _, p := range in.patterns {
-		for i := range p.list {
-			channel, known := channelOf(&p.list[i])
+		for i := range p {
+			channel, known := channelOf(&p[i].Pattern)
 			q.All = q.All || !known
 			q.Keys = append(q.Keys, parley.ChannelKey(channel))
 		}
