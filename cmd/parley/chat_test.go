@@ -29,6 +29,7 @@ type fakeServer struct {
 	t      *testing.T
 	script []func(c *fakeConn)
 
+	serving sync.Mutex // held by the connection that is served: one after the other
 	mu      sync.Mutex
 	upgrade []string // the query of each connection
 	tokens  []string // of POST /api/sessions
@@ -38,7 +39,6 @@ type fakeServer struct {
 type fakeConn struct {
 	t    *testing.T
 	conn net.Conn
-	asks int
 }
 
 func newFakeServer(t *testing.T, script ...func(c *fakeConn)) *fakeServer {
@@ -80,6 +80,8 @@ func (s *fakeServer) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
+	s.serving.Lock()
+	defer s.serving.Unlock()
 	step(&fakeConn{t: s.t, conn: conn})
 }
 
@@ -133,6 +135,8 @@ func chat(t *testing.T, s *fakeServer, input string, args ...string) (code int, 
 		args = append(args, "--token", "t0ken")
 	}
 	code = run(args, strings.NewReader(input), &out, &notes, nil)
+	s.serving.Lock() // the script has seen the client hang up
+	defer s.serving.Unlock()
 	if strings.Contains(notes.String(), "t0ken") {
 		t.Errorf("the token is told: %s", &notes)
 	}

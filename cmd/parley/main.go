@@ -74,7 +74,7 @@ func (p *program) run(args []string) (code int) {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		return p.misused(parser, err)
+		return p.misused(err)
 	}
 	if err := ctx.Run(); err != nil {
 		return p.fail(err)
@@ -95,12 +95,12 @@ func newCLI() *cli {
 
 // misused answers a command line that cannot be read with one sentence and the
 // usage of the command that comes nearest.
-func (p *program) misused(parser *kong.Kong, err error) int {
+func (p *program) misused(err error) int {
 	fmt.Fprintf(p.stderr, "parley: %s\n", err)
-	usage, command := parser.Model.Summary(), "parley"
+	usage, command := "parley <command>", "parley"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
-		if node := parse.Context.Selected(); node != nil {
+		if node := parse.Context.Selected(); node != nil { // nil where no command was named
 			usage, command = "parley "+node.Summary(), "parley "+node.Path()
 		}
 	}

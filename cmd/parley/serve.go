@@ -26,6 +26,8 @@ type server interface {
 // Run serves until SIGTERM or SIGINT, then drains. A second signal ends the
 // process at once.
 func (c *serveCmd) Run(p *program) error {
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer restore()
 	cfg, err := c.load(p)
 	if err != nil {
 		return err
@@ -35,8 +37,6 @@ func (c *serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer restore()
 	if err := s.Start(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
