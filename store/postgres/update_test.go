@@ -194,6 +194,30 @@ func TestAConversationIsHeldUntilTheTransactionEnds(t *testing.T) {
 	}
 }
 
+// A refusal that is about the moment, not about what was asked, is no failure of the
+// caller's: somebody holds a lock too long, or this is a standby.
+func TestARefusalOfTheMomentIsUnavailable(t *testing.T) {
+	url := pgtest.Start(t)
+	patient, hasty := open(t, url), open(t, url+"&lock_timeout=20")
+	id := begin(t, patient)
+	err := patient.Update(t.Context(), func(tx parley.Tx) error {
+		if _, err := tx.Conversation(org, id); err != nil {
+			return err
+		}
+		if _, err := post(t.Context(), hasty, id, "c1"); !errors.Is(err, parley.ErrUnavailable) {
+			t.Errorf("post to a held conversation: %v, want ErrUnavailable", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	standby := postgres.Config{URL: url + "&default_transaction_read_only=on"}
+	if _, err := postgres.Open(t.Context(), standby); !errors.Is(err, parley.ErrUnavailable) {
+		t.Errorf("Open of a database that cannot be written: %v, want ErrUnavailable", err)
+	}
+}
+
 // The one case in which an error stands for something that was kept: the answer
 // to the commit is lost. The idempotency key settles it.
 func TestALostCommitAnswerIsSettledByTheKey(t *testing.T) {
