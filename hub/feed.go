@@ -395,8 +395,12 @@ func (f *feed) membersFor(e *parley.Event) (*members, error) {
 	if e.Conversation.IsZero() {
 		return nil, nil
 	}
-	if m := f.peek(e.Conversation); m != nil {
+	m := f.peek(e.Conversation)
+	if m != nil && (e.Class != parley.Durable || e.ChangeSeq <= m.through+1) {
 		return m, nil
+	}
+	if m != nil {
+		return m, f.reread(e.Conversation, m) // what came between was erased
 	}
 	if e.Type == parley.ConversationCreated {
 		m := &members{stays: map[parley.PrincipalID][]parley.Membership{}}
@@ -416,6 +420,17 @@ func (f *feed) membersFor(e *parley.Event) (*members, error) {
 	}
 	f.remember(e.Conversation, m)
 	return m, nil
+}
+
+// reread brings the stays of a conversation up to date with the store.
+func (f *feed) reread(id parley.ConversationID, m *members) error {
+	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Second)
+	defer cancel()
+	now, err := loadMembers(ctx, f.h.cfg.Store, f.org, id)
+	if err == nil {
+		m.kind, m.stays, m.through = now.kind, now.stays, now.through
+	}
+	return err
 }
 
 // placeOf finds the change_seq that the feed has applied of a conversation it

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,9 @@ func (m *members) stay(p parley.PrincipalID, changeSeq uint64) *parley.Membershi
 func loadMembers(ctx context.Context, store Store, org parley.OrgID, id parley.ConversationID) (*members, error) {
 	// The conversation first: stays read after it are complete up to its change_seq.
 	c, err := store.Conversation(ctx, org, id)
+	if errors.Is(err, parley.ErrNotFound) {
+		return &members{stays: map[parley.PrincipalID][]parley.Membership{}}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load members of %s: %w", id, err)
 	}
@@ -77,7 +81,14 @@ func (m *members) learn(e *parley.Event) {
 	m.applied = max(m.applied, e.ChangeSeq)
 }
 
+// begin begins a stay, where it is not known already: stays are read after the
+// change_seq up to which they are complete, and may say more.
 func (m *members) begin(e *parley.Event, b *parley.MemberBody) {
+	for _, s := range m.stays[b.Principal] {
+		if s.From == e.ChangeSeq {
+			return
+		}
+	}
 	m.stays[b.Principal] = append(m.stays[b.Principal], parley.Membership{
 		Org: e.Org, Conversation: e.Conversation, Principal: b.Principal, Kind: b.Kind, Role: b.Role, From: e.ChangeSeq,
 	})

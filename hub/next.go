@@ -423,9 +423,6 @@ func (l *Listener) membersAt(ctx context.Context, e *parley.Event) (*members, er
 		return m, nil
 	}
 	m, err := loadMembers(ctx, l.hub.cfg.Store, l.org, e.Conversation)
-	if errors.Is(err, parley.ErrNotFound) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}

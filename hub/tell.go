@@ -85,7 +85,7 @@ func (l *Listener) may(e *parley.Event, m *members) (parley.View, bool) {
 		}
 		return parley.ViewPublic, MayHear(who, e.Channel)
 	}
-	if m == nil || !who.Can(parley.ScopeConversationsRead) {
+	if m == nil || m.kind == "" || !who.Can(parley.ScopeConversationsRead) {
 		return parley.ViewPublic, false
 	}
 	at := e.ChangeSeq
