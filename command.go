@@ -48,8 +48,8 @@ type (
 // Commands of the engine.
 type (
 	// CreateConversation begins a conversation; the caller is its owner and needs
-	// not be among Members. A direct or agent_direct one of a pair that has one
-	// already answers with that one.
+	// not be among Members. A direct one of a pair that has one already
+	// answers with that one; an agent_direct one, a bot session, is always new.
 	CreateConversation struct {
 		Kind        ConversationKind // empty: by the members
 		Title       string

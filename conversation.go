@@ -38,8 +38,7 @@ type Conversation struct {
 	CreatedBy     PrincipalID
 	Status        ConversationStatus
 	SharedHistory bool // new members see what was said before they joined
-	// PairKey makes a direct or agent_direct conversation findable by its pair;
-	// empty for the others. Unique within the org.
+	// PairKey makes a direct conversation findable by its pair; empty for the others. Unique within the org.
 	PairKey      string
 	Seq          uint64
 	ChangeSeq    uint64

@@ -38,7 +38,7 @@ type Tx interface {
 	// other transaction can take a number of it meanwhile. ErrNotFound where there is
 	// none in the org.
 	Conversation(org OrgID, id ConversationID) (*Conversation, error)
-	// ConversationByPair finds a direct or agent_direct conversation by its PairKey.
+	// ConversationByPair finds a direct conversation by its PairKey.
 	// ErrNotFound where there is none.
 	ConversationByPair(org OrgID, pairKey string) (*Conversation, error)
 	// InsertConversation stores a new one. ErrConflict where its PairKey is taken.
@@ -108,7 +108,8 @@ type Store interface {
 }
 
 // Page asks for a part of a list: at most Limit rows (0: 100) after Cursor, which
-// is empty for the first page and else what the last page returned.
+// is empty for the first page and else what the last page returned; anything else
+// is an *Error with CodeInvalidArgument.
 type Page struct {
 	Limit  int
 	Cursor string
@@ -177,7 +178,7 @@ type Log interface {
 	// kept (else ErrGone). The zero Position is of every log.
 	CheckCursor(ctx context.Context, q ReplayQuery, at Position) error
 	// Locate returns the Position of an offset: with the epoch it was given in. The
-	// offset 0 is the zero Position.
+	// offset 0 is the zero Position. ErrNotFound beyond the head.
 	Locate(ctx context.Context, org OrgID, offset uint64) (Position, error)
 	// LastOffset returns the offset of the last event with this log key that has a
 	// Position; 0 where there is none.
@@ -265,7 +266,8 @@ type RunRecord struct {
 // necessarily of the machine.
 type RunLog interface {
 	// Append keeps a batch that may hold records of many runs, in order, and
-	// returns once it is kept.
+	// returns once it is kept. After an error a part of it may be kept: whoever reads
+	// drops what comes twice.
 	Append(ctx context.Context, batch []RunRecord) error
 	// Read calls fn with the kept records of one run, in order.
 	Read(ctx context.Context, run RunID, fn func(RunRecord) error) error

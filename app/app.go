@@ -99,7 +99,8 @@ func (a *App) build(runLog parley.RunLog) {
 	a.engine = engine.New(engine.Config{
 		Store: a.store, Bus: a.bus, RunLog: runLog, IDs: ids{}, Limits: a.cfg.Limits, Node: a.node,
 		// One server to a SQLite file: whoever else owned a run is dead.
-		Solo: a.cfg.StoreURL == "", Committed: a.relay.Poke, Agents: agent.Principals(members...), Logger: a.log,
+		Solo: a.cfg.StoreURL == "", Committed: a.relay.Poke, Agents: agent.Principals(members...),
+		EphemeralTypes: a.cfg.EphemeralTypes, Logger: a.log,
 	})
 	a.worker = agent.New(agent.Config{Store: a.store, Bus: a.bus, Engine: a.engine, Agents: members, Logger: a.log})
 	spoken := dialects()

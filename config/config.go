@@ -35,14 +35,14 @@ type Config struct {
 	TLSCert, TLSKey string // PEM files, both or none
 	AllowedOrigins  []string
 	TrustedProxies  []netip.Prefix
-	Anonymous       bool
 	Issuers         []Issuer
 
-	DemoAgent    bool
-	DrainTimeout time.Duration
-	LogLevel     slog.Level
-	LogFormat    string // text or json
-	Limits       parley.Limits
+	DemoAgent      bool
+	EphemeralTypes []string // custom event types that are never stored
+	DrainTimeout   time.Duration
+	LogLevel       slog.Level
+	LogFormat      string // text or json
+	Limits         parley.Limits
 
 	settings []Setting         // bound to this Config
 	sources  map[string]string // by key; what is missing is a default

@@ -54,7 +54,7 @@ func TestTheFileMayBeNamedByTheEnvironment(t *testing.T) {
 func TestEveryKindOfValue(t *testing.T) {
 	c, err := Load(Input{
 		File: write(t, `
-anonymous: true
+ephemeral_type: [cursor.moved]
 trusted_proxy:
   - 10.1.2.3/8
   - ::1
@@ -83,7 +83,7 @@ limits: {frame_bytes: 128KiB, log_retention: 14d}
 		texts[s.Key] = s.Text()
 	}
 	for key, want := range map[string]string{
-		"anonymous": "true", "demo_agent": "false", "drain_timeout": "1m30s", "log_level": "debug",
+		"ephemeral_type": "[cursor.moved]", "demo_agent": "false", "drain_timeout": "1m30s", "log_level": "debug",
 		"limits.frame_bytes": "128KiB", "limits.log_retention": "14d", "limits.ping_interval": "45s",
 		"trusted_proxy": `[10.0.0.0/8, "::1/128"]`, "allowed_origin": "[https://a.example, http://localhost:5173]",
 	} {

@@ -110,7 +110,7 @@ does not exist, in the file or in the environment, stops the start, as does a va
 names both the setting and where it came from. ` + "`parley config`" + ` prints what is in effect and why.
 
 Times are written ` + "`250ms`, `30s`, `5m`, `7d`" + `; sizes ` + "`512B`, `64KiB`, `1MiB`" + `. Lists are YAML lists, flags given
-more than once, or variables with commas. A switch is turned on by ` + "`--anonymous`" + ` and off by ` + "`--no-anonymous`" + `.
+more than once, or variables with commas. A switch is turned on by ` + "`--demo-agent`" + ` and off by ` + "`--no-demo-agent`" + `.
 Secrets are named by the file that holds them; a password in a URL is never printed.
 
 An issuer is written ` + "`issuer=NAME,secret_file=PATH`" + ` with ` + "`,org=ORG`" + ` (it speaks for this org only) and

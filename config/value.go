@@ -252,6 +252,15 @@ func origins(p *[]string) value {
 	}, func(s string) string { return s })
 }
 
+func eventTypes(p *[]string) value {
+	return list("TYPE", p, func(s string) (string, error) {
+		if _, known := parley.SpecOf(parley.EventType(s)); known {
+			return "", fmt.Errorf("%q is a built-in event type; whether it is stored is not a setting", s)
+		}
+		return s, nil
+	}, func(s string) string { return s })
+}
+
 func networks(p *[]netip.Prefix) value {
 	return list("NETWORK", p, func(s string) (netip.Prefix, error) {
 		if a, err := netip.ParseAddr(s); err == nil {

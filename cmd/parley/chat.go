@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mattn/go-isatty"
+
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/auth"
 )
@@ -164,9 +166,5 @@ func (s screen) note(text string) {
 
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+	return ok && isatty.IsTerminal(f.Fd())
 }

@@ -19,6 +19,7 @@ type writer struct {
 	mu       sync.RWMutex // held for reading while a request is sent
 	closed   bool
 	requests chan *request
+	free     sync.Pool     // of requests that were answered
 	done     chan struct{} // closed when the goroutine has ended
 
 	// What follows belongs to the goroutine.
@@ -46,8 +47,6 @@ const (
 	abandoned
 )
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
-
 func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
 	w := &writer{
 		requests: make(chan *request, maxGroup),
@@ -57,6 +56,7 @@ func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
 		stmts:    newStmts(conn),
 		queue:    q,
 		batch:    make([]*request, 0, maxGroup),
+		free:     sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }},
 	}
 	w.log = newAppender(w.ctx, w.stmts, epoch)
 	go w.run()
@@ -68,7 +68,7 @@ func (w *writer) do(ctx context.Context, fn func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := requests.Get().(*request)
+	r := w.free.Get().(*request)
 	r.ctx, r.fn, r.err = ctx, fn, nil
 	r.state.Store(queued)
 	if err := w.send(r); err != nil {
@@ -84,7 +84,7 @@ func (w *writer) do(ctx context.Context, fn func(*tx) error) error {
 	}
 	err := r.err
 	r.ctx, r.fn, r.err = nil, nil, nil
-	requests.Put(r)
+	w.free.Put(r)
 	return err
 }
 
