@@ -37,6 +37,9 @@ type feed struct {
 	runs          map[parley.RunID]*run
 	ended         map[parley.RunID]time.Time // runs that ended lately: their late deltas are dropped
 	target        uint64                     // a hole is being filled up to here; 0 where there is none
+	pages         uint64                     // counts the reads for holes: only the last one's answer is taken
+	asking        bool                       // the store is being asked for the head
+	verifying     bool                       // or whether what was applied is still of its log
 	stalled       bool
 }
 
@@ -106,12 +109,22 @@ func (f *feed) open() (stop func(), err error) {
 		stop()
 		return nil, fmt.Errorf("feed of %s: read open runs: %w", f.org, err)
 	}
-	for i := range runs {
-		r := newRun(startOf(&runs[i]))
-		f.runs[r.id()] = r
+	f.joinRuns(runs)
+	return stop, nil
+}
+
+// joinRuns takes in runs that began before this feed did, or before its log was
+// restored.
+func (f *feed) joinRuns(rows []parley.Run) {
+	for i := range rows {
+		id := rows[i].ID
+		if _, over := f.ended[id]; over || f.runs[id] != nil {
+			continue
+		}
+		r := newRun(startOf(&rows[i]))
+		f.runs[id] = r
 		f.askSnapshot(r)
 	}
-	return stop, nil
 }
 
 func (f *feed) stop() {
@@ -170,6 +183,10 @@ func (f *feed) tick() {
 			delete(f.ended, id)
 		}
 	}
+	if f.asking {
+		return
+	}
+	f.asking = true
 	f.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(f.ctx, 5*headInterval)
 		defer cancel()
@@ -186,6 +203,7 @@ func (f *feed) tick() {
 // headIs compares what was applied with what the store says: more means a hole,
 // less that the store is not the one it was.
 func (f *feed) headIs(head parley.Position, err error) {
+	f.asking = false
 	switch {
 	case err != nil:
 		f.stall(err)
@@ -203,12 +221,17 @@ func (f *feed) headIs(head parley.Position, err error) {
 
 // verify asks the store whether what was applied is still of its log.
 func (f *feed) verify() {
+	if f.verifying {
+		return
+	}
+	f.verifying = true
 	applied := f.applied
 	f.wg.Go(func() {
 		q := parley.ReplayQuery{Org: f.org}
 		err := f.h.cfg.Store.CheckCursor(f.ctx, q, applied)
 		head, headErr := f.h.cfg.Store.Head(f.ctx, f.org)
 		f.post(func() {
+			f.verifying = false
 			if errors.Is(err, parley.ErrCursor) && headErr == nil && f.applied == applied {
 				f.reload(head, "the log was restored")
 			}
@@ -222,11 +245,20 @@ func (f *feed) reload(head parley.Position, reason string) {
 	f.h.cfg.Logger.Error("the store's log is not the one that was told; every connection is told to reload",
 		"org", f.org, "applied", f.applied.Offset, "head", head.Offset)
 	f.applied, f.target = head, 0
+	f.pages++
 	f.ring = nil
 	clear(f.conversations)
+	clear(f.runs)
+	clear(f.ended)
 	for l := range f.listeners {
 		l.reload(head, reason)
 	}
+	f.wg.Go(func() {
+		// Where the store is away, the runs are found by their next deltas.
+		if runs, err := f.h.cfg.Store.OpenRuns(f.ctx, f.org); err == nil {
+			f.post(func() { f.joinRuns(runs) })
+		}
+	})
 }
 
 func (f *feed) stall(err error) {
@@ -268,7 +300,7 @@ func (f *feed) arrived(e *parley.Event, at parley.Position) {
 		if at.Epoch != f.applied.Epoch {
 			f.verify() // an older epoch's event that came late, or a store that went back
 		}
-	case f.target == 0 && e != nil && at.Offset == f.applied.Offset+1:
+	case f.target == 0 && e != nil && at.Offset == f.applied.Offset+1 && f.sameEpoch(at):
 		if err := f.apply(e); err != nil {
 			f.stall(err)
 			f.fill(at.Offset)
@@ -276,6 +308,13 @@ func (f *feed) arrived(e *parley.Event, at parley.Position) {
 	default:
 		f.fill(at.Offset)
 	}
+}
+
+// sameEpoch reports whether a Position follows what was applied without another
+// opening of the store in between. Across one, only the store can say whether the
+// two belong to one log.
+func (f *feed) sameEpoch(at parley.Position) bool {
+	return f.applied.Offset == 0 || at.Epoch == f.applied.Epoch
 }
 
 // fill reads the log up to an offset and applies it. Events that come meanwhile
@@ -290,28 +329,73 @@ func (f *feed) fill(upTo uint64) {
 	f.readPage()
 }
 
+// logPage is a part of the log: what it lacks up to its end was erased and counts
+// as applied.
+type logPage struct {
+	events []*parley.Event
+	end    parley.Position
+	upTo   uint64 // what was asked for
+	full   bool   // there may be more before upTo
+}
+
+// readPage reads on from what was applied, off the loop.
 func (f *feed) readPage() {
-	after, upTo := f.applied.Offset, f.target
+	after, upTo := f.applied, f.target
+	f.pages++
+	page := f.pages
 	f.wg.Go(func() {
-		events, err := f.h.cfg.Store.ReadLog(f.ctx, f.org, after, upTo, f.h.sizes.fill)
-		var end parley.Position
-		if err == nil && len(events) < f.h.sizes.fill {
-			// What the range lacks was erased and counts as applied.
-			end, err = f.h.cfg.Store.Locate(f.ctx, f.org, upTo)
-		}
-		f.post(func() { f.gotPage(events, end, err, after) })
+		p, err := f.readLog(after, upTo)
+		f.post(func() {
+			if f.pages == page { // else a reload came in between
+				f.gotPage(p, err)
+			}
+		})
 	})
 }
 
-func (f *feed) gotPage(events []*parley.Event, end parley.Position, err error, after uint64) {
-	if f.target == 0 || f.applied.Offset != after {
-		return // a reload came in between
+// readLog reads a page of the log after a Position, if that is still of the log;
+// else the error is parley.ErrCursor.
+func (f *feed) readLog(after parley.Position, upTo uint64) (logPage, error) {
+	store := f.h.cfg.Store
+	p := logPage{end: after, upTo: upTo}
+	if err := store.CheckCursor(f.ctx, parley.ReplayQuery{Org: f.org}, after); err != nil && !errors.Is(err, parley.ErrGone) {
+		return p, fmt.Errorf("check what was applied: %w", err)
 	}
-	for _, e := range events {
-		if err != nil {
-			break
+	head, err := store.Head(f.ctx, f.org)
+	if err != nil {
+		return p, fmt.Errorf("read the head: %w", err)
+	}
+	// What spoke of more was a message of another log.
+	if upTo = min(upTo, head.Offset); upTo <= after.Offset {
+		return p, nil
+	}
+	if p.events, err = store.ReadLog(f.ctx, f.org, after.Offset, upTo, f.h.sizes.fill); err != nil {
+		return p, fmt.Errorf("read the log: %w", err)
+	}
+	switch {
+	case len(p.events) == f.h.sizes.fill:
+		p.end = p.events[len(p.events)-1].Position
+		p.full = p.end.Offset < upTo
+	case upTo == head.Offset:
+		p.end = head
+	default:
+		if p.end, err = store.Locate(f.ctx, f.org, upTo); err != nil {
+			return p, fmt.Errorf("locate the end of a page: %w", err)
 		}
-		err = f.apply(e)
+	}
+	return p, nil
+}
+
+func (f *feed) gotPage(p logPage, err error) {
+	if errors.Is(err, parley.ErrCursor) {
+		f.target = 0
+		f.verify()
+		return
+	}
+	for _, e := range p.events {
+		if err == nil {
+			err = f.apply(e)
+		}
 	}
 	if err != nil {
 		f.stall(err)
@@ -319,25 +403,26 @@ func (f *feed) gotPage(events []*parley.Event, end parley.Position, err error, a
 		return
 	}
 	f.recovered()
-	if len(events) < f.h.sizes.fill && end.Offset > f.applied.Offset {
-		f.applied = end
+	if p.end.Offset > f.applied.Offset {
+		f.applied = p.end
 	}
-	if f.applied.Offset >= f.target {
-		f.target = 0
+	if p.full || f.target > p.upTo {
+		f.readPage()
 		return
 	}
-	f.readPage()
+	f.target = 0
 }
 
 // retryPage reads again after a pause.
 func (f *feed) retryPage() {
+	page := f.pages
 	f.wg.Go(func() {
 		select {
 		case <-time.After(100*time.Millisecond + f.h.jitter(200*time.Millisecond)):
 		case <-f.ctx.Done():
 		}
 		f.post(func() {
-			if f.target != 0 {
+			if f.pages == page {
 				f.readPage()
 			}
 		})
