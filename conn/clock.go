@@ -8,120 +8,174 @@ import (
 	"github.com/parley-chat/parley"
 )
 
+// What may be due on a Conn.
+const (
+	dueAuth   = iota // first-frame authentication
+	dueResume        // the frame that resumes
+	duePing
+	duePong
+	dueIdle
+	dueCursor // telling a cursor that moved unheard
+	dueWarn   // of the token's end
+	dueExpiry // the token's end
+	dues
+)
+
+// clock is when what is due, since the server began; zero is never. A Conn's own
+// is guarded by Conn.mu.
+type clock [dues]time.Duration
+
+func (c *clock) next() time.Duration {
+	next := time.Duration(0)
+	for _, at := range c {
+		if at != 0 && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// take returns what has come due, and takes it off.
+func (c *clock) take(now time.Duration) (due [dues]bool) {
+	for i, at := range c {
+		if due[i] = at != 0 && at <= now; due[i] {
+			c[i] = 0
+		}
+	}
+	return due
+}
+
+// now is the time on the clocks of all Conns: monotonic.
+func (s *Server) now() time.Duration { return time.Since(s.began) }
+
 // start sets what is due first. Pings of many Conns are spread by the moment at
 // which each came.
 func (c *Conn) start(authenticated bool) {
-	now := time.Now()
 	limits := &c.srv.cfg.Limits
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.clock.ping = now.Add(limits.PingInterval)
+	now := c.srv.now()
+	c.clock[duePing] = now + limits.PingInterval
 	if !authenticated {
-		c.clock.auth = now.Add(limits.AuthTimeout)
+		c.clock[dueAuth] = now + limits.AuthTimeout
 	}
-	c.timer = time.AfterFunc(time.Until(c.clock.next()), c.tick)
+	c.timer = time.AfterFunc(c.clock.next()-now, c.tick)
 }
 
-// due sets times under the lock and the timer after them.
-func (c *Conn) schedule(set func(clock *clock, now time.Time)) {
+// schedule sets times under the lock and the timer after them.
+func (c *Conn) schedule(set func(clock *clock, now time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	set(&c.clock, time.Now())
-	if c.timer != nil && !c.ended {
-		c.timer.Reset(time.Until(c.clock.next()))
+	now := c.srv.now()
+	set(&c.clock, now)
+	if !c.ended {
+		c.timer.Reset(c.clock.next() - now)
 	}
 }
 
 // admitted sets what an authenticated Conn lives by.
 func (c *Conn) admitted(p *parley.Principal) {
 	limits := &c.srv.cfg.Limits
-	c.schedule(func(clock *clock, now time.Time) {
-		clock.auth, clock.warn, clock.expires = time.Time{}, time.Time{}, time.Time{}
-		clock.cursor = now.Add(limits.CursorInterval)
-		if c.surface.idles {
-			clock.idle = now.Add(limits.IdleTimeout)
+	c.schedule(func(clock *clock, now time.Duration) {
+		clock[dueAuth], clock[dueIdle], clock[dueWarn], clock[dueExpiry] = 0, 0, 0, 0
+		clock[dueCursor] = now + limits.CursorInterval
+		// One that has not shown what it speaks is idle like a bot.
+		if c.surface == nil || c.surface.idles {
+			clock[dueIdle] = now + limits.IdleTimeout
 		}
 		if !p.ExpiresAt.IsZero() {
-			clock.expires = p.ExpiresAt
-			if warn := p.ExpiresAt.Add(-limits.ExpiryWarning); warn.After(now) {
-				clock.warn = warn
+			left := time.Until(p.ExpiresAt)
+			clock[dueExpiry] = now + max(left, 1)
+			if left > limits.ExpiryWarning {
+				clock[dueWarn] = now + left - limits.ExpiryWarning
 			}
 		}
 	})
 }
 
-// ponged notes that the client is there.
+// ponged notes that the client is there. The timer is left alone: it finds
+// nothing due when it fires.
 func (c *Conn) ponged() {
-	c.schedule(func(clock *clock, _ time.Time) { clock.pong = time.Time{} })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock[duePong] = 0
 }
 
-// heard notes a data frame. The timer is left alone: it finds the later time
-// when it fires, which costs nothing per frame.
+// heard notes a data frame, which costs no more than that: the timer finds the
+// later time when it fires.
 func (c *Conn) heard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.clock.idle.IsZero() {
-		c.clock.idle = time.Now().Add(c.srv.cfg.Limits.IdleTimeout)
+	if c.clock[dueIdle] != 0 {
+		c.clock[dueIdle] = c.srv.now() + c.srv.cfg.Limits.IdleTimeout
 	}
 }
 
 // tick does what is due and sleeps until the next time.
 func (c *Conn) tick() {
-	now := time.Now()
 	limits := &c.srv.cfg.Limits
 	c.mu.Lock()
 	if c.ended || c.closing != nil {
 		c.mu.Unlock()
 		return
 	}
-	var todo []func()
-	do := func(fn func()) { todo = append(todo, fn) }
+	now := c.srv.now()
 	clock := &c.clock
-	if due(&clock.auth, now) {
-		do(func() {
-			c.fail(parley.Failure{Err: parley.Errorf(parley.CodeUnauthenticated, "no valid token within %s", limits.AuthTimeout)})
-		})
-	}
-	if due(&clock.resume, now) {
-		do(func() { c.listener.Load().GiveUp() })
-	}
-	if due(&clock.pong, now) {
-		do(func() { c.close(parley.CodeIdle, "no pong") })
-	}
-	if due(&clock.ping, now) {
-		clock.ping = now.Add(limits.PingInterval)
-		if clock.pong.IsZero() {
-			clock.pong = now.Add(limits.PongTimeout)
-		}
-		do(func() { c.sendControl(appendFrame(nil, ws.OpPing, nil)) })
-	}
-	if due(&clock.idle, now) {
-		clock.idle = now.Add(limits.IdleTimeout)
-		if l := c.listener.Load(); l == nil || l.Interests() == 0 {
-			do(func() { c.close(parley.CodeIdle, "no subscription and no frame for too long") })
+	due := clock.take(now)
+	if due[duePing] {
+		clock[duePing] = now + limits.PingInterval
+		if clock[duePong] == 0 {
+			clock[duePong] = now + limits.PongTimeout
 		}
 	}
-	if due(&clock.cursor, now) {
-		clock.cursor = now.Add(limits.CursorInterval)
-		if l := c.listener.Load(); l != nil {
-			do(l.TellCursor)
-		}
+	if due[duePong] && c.busy.Load() {
+		// Its pong may wait behind the frame that is being acted on.
+		due[duePong], clock[duePong] = false, now+limits.PongTimeout
 	}
-	if due(&clock.warn, now) {
-		do(func() { c.say(parley.Expiring{ExpiresAt: c.principal.Load().ExpiresAt}) })
+	if due[dueIdle] {
+		clock[dueIdle] = now + limits.IdleTimeout
 	}
-	if due(&clock.expires, now) {
-		do(c.expired)
+	if due[dueCursor] {
+		clock[dueCursor] = now + limits.CursorInterval
 	}
-	c.timer.Reset(time.Until(clock.next()))
+	c.timer.Reset(clock.next() - now)
 	c.mu.Unlock()
-	for _, fn := range todo {
-		fn()
+	c.fulfil(&due)
+}
+
+// fulfil does what is due.
+func (c *Conn) fulfil(due *[dues]bool) {
+	l := c.listener.Load()
+	if due[dueAuth] && c.principal.Load() == nil {
+		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeUnauthenticated, "no valid token within %s", c.srv.cfg.Limits.AuthTimeout)})
+	}
+	if due[dueResume] && l != nil {
+		l.GiveUp()
+	}
+	if due[duePong] {
+		c.close(parley.CodeIdle, "no pong")
+	}
+	if due[duePing] {
+		c.sendControl(appendFrame(nil, ws.OpPing, nil))
+	}
+	if due[dueIdle] && (l == nil || l.Interests() == 0) {
+		c.close(parley.CodeIdle, "no subscription and no frame for too long")
+	}
+	if due[dueCursor] && l != nil {
+		l.TellCursor()
+	}
+	if due[dueWarn] {
+		c.say(parley.Expiring{ExpiresAt: c.principal.Load().ExpiresAt})
+	}
+	if due[dueExpiry] && !c.refreshed() {
+		c.say(parley.Failure{Err: parley.Errorf(parley.CodeTokenExpired, "the token has expired")})
+		c.close(parley.CodeTokenExpired, "token expired")
 	}
 }
 
-// expired says that the token ran out, and closes.
-func (c *Conn) expired() {
-	c.say(parley.Failure{Err: parley.Errorf(parley.CodeTokenExpired, "the token has expired")})
-	c.close(parley.CodeTokenExpired, "token expired")
+// refreshed reports whether a new token has come since the old one's end was due.
+func (c *Conn) refreshed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock[dueExpiry] != 0 || c.principal.Load().ExpiresAt.IsZero()
 }

@@ -16,9 +16,9 @@ func (c *Conn) decide(frame []byte) bool {
 	tongue, err := sniff.First(frame)
 	switch tongue {
 	case sniff.Chat:
-		c.speak(c.srv.chat)
+		c.speak(&c.srv.chat)
 	case sniff.Bot:
-		c.speak(c.srv.bot)
+		c.speak(&c.srv.bot)
 	case sniff.Pages:
 		// The pages' dialect needs visitors without tokens, which are off.
 		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeInvalidFormat, "frames need a type")})
@@ -42,7 +42,7 @@ func (c *Conn) decide(frame []byte) bool {
 }
 
 // speak gives the Conn its surface.
-func (c *Conn) speak(s surface) {
+func (c *Conn) speak(s *surface) {
 	c.surface = s
 	c.dialectID.Store(int32(c.srv.dialects[s.dialect.Name()]))
 }
@@ -63,7 +63,7 @@ func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bo
 	}
 	c.listener.Store(l)
 	if l.Held() {
-		c.schedule(func(clock *clock, now time.Time) { clock.resume = now.Add(c.srv.cfg.Limits.ResumeTimeout) })
+		c.schedule(func(clock *clock, now time.Duration) { clock[dueResume] = now + c.srv.cfg.Limits.ResumeTimeout })
 	}
 	c.admitted(p)
 	c.wake()
@@ -86,11 +86,10 @@ func (c *Conn) act(ctx context.Context, cmd parley.Command) {
 		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeUnauthenticated, "authenticate first"), Command: cmd})
 		return
 	}
-	if _, ok := cmd.(parley.Resume); !ok && l.Held() {
-		// A first frame that is not resume gives the announced cursor up.
-		if _, ping := cmd.(parley.Ping); !ping {
-			l.GiveUp()
-		}
+	switch cmd.(type) {
+	case parley.Resume, parley.Ping:
+	default:
+		c.giveUp(l)
 	}
 	switch cmd := cmd.(type) {
 	case parley.Ping:
@@ -107,12 +106,22 @@ func (c *Conn) act(ctx context.Context, cmd parley.Command) {
 	}
 }
 
+// giveUp gives an announced cursor up: a first frame came that is not resume
+// (contracts.md section 10).
+func (c *Conn) giveUp(l *hub.Listener) {
+	if !l.Held() {
+		return
+	}
+	c.schedule(func(clock *clock, _ time.Duration) { clock[dueResume] = 0 })
+	l.GiveUp()
+}
+
 // authenticate takes a first-frame token, or refreshes one in band: same subject
 // and org, else it is refused and the Conn keeps what it had.
 func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	token := cmd.Token
 	cmd.Token = "" // nothing that tells of the command tells the token
-	p, err := c.srv.authenticate(ctx, c.addr, token)
+	p, err := c.srv.named(ctx, c.addr, token, c.surface)
 	old := c.principal.Load()
 	switch {
 	case err != nil && old != nil:
@@ -132,12 +141,13 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 		c.listener.Load().Refresh(*p)
 		c.admitted(p)
 		c.say(parley.Authenticated{ExpiresAt: p.ExpiresAt})
+		c.srv.recheck(c)
 	}
 }
 
 // first admits a Conn that came without a token.
 func (c *Conn) first(p *parley.Principal, cmd parley.Authenticate) {
-	if err := c.srv.admit(c, p, c.surface.dialect.Name()); err != nil {
+	if err := c.srv.admit(c, p, c.surface); err != nil {
 		c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
 		c.close(parley.AsError(err).Code, "refused")
 		return
@@ -151,6 +161,7 @@ func (c *Conn) first(p *parley.Principal, cmd parley.Authenticate) {
 		return
 	}
 	c.say(parley.Authenticated{ExpiresAt: p.ExpiresAt})
+	c.srv.recheck(c)
 }
 
 // do hands a command to the engine and answers with what the surface says to it.
@@ -182,7 +193,7 @@ func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 // join subscribes to a conversation without an acknowledgement, where the
 // principal may hear it and has not asked already.
 func (c *Conn) join(ctx context.Context, l *hub.Listener, id parley.ConversationID) {
-	if l.Names(id) || c.mayHear(ctx, id) != nil {
+	if l.Names(id) || l.Interests() >= c.srv.cfg.Limits.Subscriptions || c.mayHear(ctx, id) != nil {
 		return
 	}
 	l.Subscribe(&parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{id}}}, nil)
@@ -191,13 +202,11 @@ func (c *Conn) join(ctx context.Context, l *hub.Listener, id parley.Conversation
 // subscribe grants what of an interest the principal may hear, and refuses the
 // rest by name.
 func (c *Conn) subscribe(ctx context.Context, l *hub.Listener, cmd parley.Subscribe) {
-	granted, refusals := c.grant(ctx, l, cmd)
+	granted, refusals := c.grant(ctx, cmd, l.Interests())
 	if granted != nil {
 		ack := parley.Subscribed{Request: *granted}
 		if granted.HasAfterSeq && len(granted.Interest.Conversations) == 1 {
-			if err := l.SubscribeWithHistory(granted, ack, func() ([]parley.Message, error) { return c.history(ctx, granted) }); err != nil {
-				c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
-			}
+			c.subscribeFrom(ctx, l, granted, ack)
 		} else {
 			l.Subscribe(granted, ack)
 		}
@@ -207,14 +216,28 @@ func (c *Conn) subscribe(ctx context.Context, l *hub.Listener, cmd parley.Subscr
 	}
 }
 
+// subscribeFrom subscribes to one conversation with its earlier messages. Where
+// they are too many to be told here, the client is told to fetch them.
+func (c *Conn) subscribeFrom(ctx context.Context, l *hub.Listener, sub *parley.Subscribe, ack parley.Reply) {
+	err := l.SubscribeWithHistory(sub, ack, func() ([]parley.Message, error) { return c.history(ctx, sub) })
+	switch {
+	case errors.Is(err, errLongHistory):
+		c.say(parley.Reload{Time: time.Now(), Reason: errLongHistory.Error(), Conversation: sub.Interest.Conversations[0]})
+	case err != nil:
+		c.fail(parley.Failure{Err: parley.AsError(err), Command: *sub})
+	}
+}
+
 // resume grants the whole set at once; the replay begins with what was granted.
 func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
-	c.schedule(func(clock *clock, _ time.Time) { clock.resume = time.Time{} })
+	c.schedule(func(clock *clock, _ time.Duration) { clock[dueResume] = 0 })
+	have := l.Interests()
 	var subs []parley.Subscribe
 	var replies []parley.Reply
 	for _, sub := range cmd.Subscriptions {
-		granted, refusals := c.grant(ctx, l, sub)
+		granted, refusals := c.grant(ctx, sub, have)
 		if granted != nil {
+			have += granted.Interest.Size()
 			subs = append(subs, *granted)
 			replies = append(replies, parley.Subscribed{Request: *granted})
 		}
@@ -226,13 +249,14 @@ func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
 }
 
 // grant checks every name of an interest (P6: at subscribe, and again at every
-// delivery). granted is nil where nothing is left of it.
-func (c *Conn) grant(ctx context.Context, l *hub.Listener, sub parley.Subscribe) (granted *parley.Subscribe, refusals []parley.Failure) {
-	refuse := func(err error, pattern string) {
-		refusals = append(refusals, parley.Failure{Err: parley.AsError(err), Command: sub, Ref: sub.Ref, Pattern: pattern})
+// delivery). have is how much is asked for already. granted is nil where nothing
+// is left of it.
+func (c *Conn) grant(ctx context.Context, sub parley.Subscribe, have int) (granted *parley.Subscribe, refusals []parley.Failure) {
+	refuse := func(err error, of parley.Subscribe, pattern string) {
+		refusals = append(refusals, parley.Failure{Err: parley.AsError(err), Command: of, Ref: sub.Ref, Pattern: pattern})
 	}
-	if l.Interests()+sub.Interest.Size() > c.srv.cfg.Limits.Subscriptions {
-		refuse(parley.Errorf(parley.CodeRateLimited, "a connection may subscribe to at most %d things", c.srv.cfg.Limits.Subscriptions), "")
+	if have+sub.Interest.Size() > c.srv.cfg.Limits.Subscriptions {
+		refuse(parley.Errorf(parley.CodeRateLimited, "a connection may subscribe to at most %d things", c.srv.cfg.Limits.Subscriptions), sub, "")
 		return nil, refusals
 	}
 	wasEmpty := sub.Interest.Empty()
@@ -240,7 +264,8 @@ func (c *Conn) grant(ctx context.Context, l *hub.Listener, sub parley.Subscribe)
 	out.Interest, out.Conversations = parley.Interest{}, nil
 	for _, id := range sub.Interest.Conversations {
 		if err := c.mayHear(ctx, id); err != nil {
-			refuse(err, "")
+			named := []parley.ConversationID{id}
+			refuse(err, parley.Subscribe{Interest: parley.Interest{Conversations: named}, Conversations: named}, "")
 			continue
 		}
 		out.Interest.Conversations = append(out.Interest.Conversations, id)
@@ -250,25 +275,20 @@ func (c *Conn) grant(ctx context.Context, l *hub.Listener, sub parley.Subscribe)
 	}
 	for _, id := range sub.Interest.Runs {
 		if err := c.mayHearRun(ctx, id); err != nil {
-			refuse(err, "")
+			refuse(err, parley.Subscribe{Interest: parley.Interest{Runs: []parley.RunID{id}}}, "")
 			continue
 		}
 		out.Interest.Runs = append(out.Interest.Runs, id)
 	}
 	for i := range sub.Interest.Patterns {
 		if err := c.mayMatch(ctx, &sub.Interest.Patterns[i]); err != nil {
-			refuse(err, sub.Interest.Patterns[i].Text)
+			refuse(err, parley.Subscribe{Ref: sub.Ref}, sub.Interest.Patterns[i].Text)
 			continue
 		}
 		out.Interest.Patterns = append(out.Interest.Patterns, sub.Interest.Patterns[i])
 	}
 	if out.Interest.Empty() && !wasEmpty {
 		return nil, refusals
-	}
-	if len(out.Conversations) < len(sub.Conversations) && len(sub.Conversations) > 1 {
-		// The ref may spell the ids as the client did; it no longer fits what was
-		// granted.
-		out.Ref = ""
 	}
 	return &out, refusals
 }
@@ -350,7 +370,8 @@ func (c *Conn) history(ctx context.Context, sub *parley.Subscribe) ([]parley.Mes
 		return nil, err
 	}
 	var out []parley.Message
-	for from := sub.AfterSeq + 1; len(out) < maxHistory; {
+	size := 0
+	for from := sub.AfterSeq + 1; ; {
 		page, err := c.srv.cfg.Store.Messages(ctx, p.Org, id, from, 0, historyPage, false)
 		if err != nil {
 			return nil, err
@@ -358,20 +379,27 @@ func (c *Conn) history(ctx context.Context, sub *parley.Subscribe) ([]parley.Mes
 		for i := range page {
 			if visible(stays, p.ID, &page[i], conversation.Kind) {
 				out = append(out, page[i])
+				size += len(page[i].Content) + len(page[i].ContentMeta)
 			}
 		}
+		if len(out) > maxHistory || size > maxHistoryBytes {
+			return nil, errLongHistory
+		}
 		if len(page) < historyPage {
-			break
+			return out, nil
 		}
 		from = page[len(page)-1].Seq + 1
 	}
-	return out, nil
 }
 
+// Bounds of the messages told by one subscription: a Conn holds them all at once.
 const (
-	historyPage = 200
-	maxHistory  = 10_000
+	historyPage     = 200
+	maxHistory      = 2000
+	maxHistoryBytes = 4 << 20
 )
+
+var errLongHistory = errors.New("the history is too long to be told here")
 
 func visible(stays []parley.Membership, who parley.PrincipalID, m *parley.Message, kind parley.ConversationKind) bool {
 	if m.Deleted {

@@ -2,10 +2,8 @@ package conn
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -20,9 +18,9 @@ import (
 
 // surface is what a door says of the Conns that come through it.
 type surface struct {
-	// dialect speaks; nil until the first frame on the shared path /ws has shown
-	// which one (contracts.md section 6).
 	dialect parley.Dialect
+	// refused is the class of token that may not speak here; empty for none.
+	refused parley.TokenClass
 	// echoSelf tells a Conn what it sent itself; the bot surface does not.
 	echoSelf bool
 	// idles closes a Conn without subscription or data frame (C8).
@@ -33,76 +31,84 @@ type surface struct {
 	posts bool
 }
 
-// Conn is one live socket.
+// Conn is one live socket. Its reading goroutine (serve) carries commands out
+// one after the other; whoever owes the client something wakes a writer (flush),
+// of which there is one at most; a timer minds the clock (tick). end lets go of
+// everything, once.
 type Conn struct {
 	srv  *Server
 	nc   net.Conn
 	id   string
 	addr netip.Addr
 	read reader
-	// surface is owned by the reading goroutine.
-	surface surface
+	// surface is nil until the first frame on the shared path /ws has shown which one
+	// it is (contracts.md section 6). Owned by the reading goroutine.
+	surface *surface
 
 	listener  atomic.Pointer[hub.Listener]
 	principal atomic.Pointer[parley.Principal]
 	dialectID atomic.Int32 // of the hub, for replies before a listener is there
+	busy      atomic.Bool  // a frame is being acted on, and nothing is read meanwhile
 
-	// Named at the upgrade, or with a first-frame token.
+	// Named at the upgrade, or with a first-frame token. Owned by the reading
+	// goroutine.
 	cursor    string
 	hasCursor bool
+	clientKey string // events surface; empty elsewhere
+	// slots are the limits the Conn counts against. Guarded by Server.mu.
+	slots []string
 
+	// mu is taken under a hub's locks (wake), so nothing is called while it is held.
 	mu       sync.Mutex
 	control  []byte // framed; goes out before anything else
-	flushing bool
-	woken    bool
-	closing  *closing
-	timer    *time.Timer
+	flushing bool   // there is a writer
+	woken    bool   // and it is to look again
+	mute     bool   // nothing is written any more
 	ended    bool
+	closing  *closing
+	room     chan struct{} // closed when the writer has made room; nil where nobody waits
+	timer    *time.Timer
 	clock    clock
-
-	slots []func() // give back what the limits count
 }
 
-// closing is why and how a Conn ends.
+// closing is how a Conn ends.
 type closing struct {
 	code   parley.CloseCode
 	reason string
+	// by is when the close frame goes out even if more is owed.
+	by time.Time
+	// written is closed once the writer is done, with or without success.
+	written  chan struct{}
+	finished bool
 }
 
-// clock is when what is due. Zero times are not. Under mu.
-type clock struct {
-	auth    time.Time // first-frame authentication
-	resume  time.Time
-	ping    time.Time
-	pong    time.Time
-	idle    time.Time
-	cursor  time.Time
-	warn    time.Time
-	expires time.Time
-}
-
-func (c *clock) next() time.Time {
-	var next time.Time
-	for _, t := range [...]time.Time{c.auth, c.resume, c.ping, c.pong, c.idle, c.cursor, c.warn, c.expires} {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
+// done notes that the writer is done. Nil is allowed. Under Conn.mu.
+func (c *closing) done() {
+	if c != nil && !c.finished {
+		c.finished = true
+		close(c.written)
 	}
-	return next
 }
 
-// due reports whether a time has come, and takes it off.
-func due(t *time.Time, now time.Time) bool {
-	if t.IsZero() || now.Before(*t) {
-		return false
-	}
-	*t = time.Time{}
-	return true
-}
+const (
+	commandTimeout = 15 * time.Second
+	// closeTimeout bounds each step of a close: writing what is owed, the close
+	// frame, and waiting for the client's.
+	closeTimeout = 2 * time.Second
+	storePause   = 100 * time.Millisecond
+	// maxControl bounds the answers to a client that is owed so much that pings go
+	// unanswered, in bytes; a frame more may be held.
+	maxControl = 64 << 10
+	// maxOwed is how many frames a client may be owed before its own are read no
+	// further.
+	maxOwed = 512
+)
 
 // serve reads until the socket ends. It owns the Conn's goroutine.
 func (c *Conn) serve() {
-	defer c.end()
+	handshake := false
+	defer func() { c.end(handshake) }()
+	ignored := 0
 	for {
 		m, err := c.read.next()
 		if err != nil {
@@ -110,16 +116,25 @@ func (c *Conn) serve() {
 			return
 		}
 		switch {
+		case m.op == ws.OpClose:
+			c.shut(closeAnswer(m.payload), "")
+			handshake = true
+			return
+		case c.isClosing():
+			// What a client says after our close frame is not acted on.
+			if ignored += len(m.payload) + 2; ignored > c.srv.cfg.Limits.DrainBytes {
+				return
+			}
 		case m.op == ws.OpPing:
 			c.sendControl(appendFrame(nil, ws.OpPong, m.payload))
 		case m.op == ws.OpPong:
 			c.ponged()
-		case m.op == ws.OpClose:
-			c.closeEcho(m.payload)
-			return
 		default:
+			c.busy.Store(true)
 			c.heard()
+			c.yield()
 			c.take(m)
+			c.busy.Store(false)
 		}
 	}
 }
@@ -127,32 +142,32 @@ func (c *Conn) serve() {
 // readFailed answers what the reader could not read with a close code, where the
 // client is still there to hear it.
 func (c *Conn) readFailed(err error) {
+	const protocolError, notUTF8, tooBig = 1002, 1007, 1009
 	switch {
-	case errors.Is(err, errProtocol), errors.Is(err, ws.ErrHeaderLengthUnexpected), errors.Is(err, ws.ErrHeaderLengthMSB):
-		c.closeNow(closing{1002, "protocol error"})
+	case errors.Is(err, errProtocol):
+		c.shut(protocolError, "protocol error")
 	case errors.Is(err, errUTF8):
-		c.closeNow(closing{1007, "text frames must be UTF-8"})
+		c.shut(notUTF8, "text frames must be UTF-8")
 	case errors.Is(err, errTooBig):
-		c.closeNow(closing{1009, "message too large"})
+		c.shut(tooBig, "message too large")
 	}
 }
 
 // take acts on one data message.
 func (c *Conn) take(m message) {
-	if m.tooLarge {
-		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeTooLarge, "a frame may have at most %d bytes", c.srv.cfg.Limits.FrameBytes)})
+	switch {
+	case m.tooLarge:
+		c.refuseFrame(parley.Errorf(parley.CodeTooLarge, "a frame may have at most %d bytes", c.srv.cfg.Limits.FrameBytes), nil)
 		return
-	}
-	if m.op != ws.OpText {
-		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeInvalidFormat, "only text frames are understood")})
+	case m.op != ws.OpText:
+		c.refuseFrame(parley.Errorf(parley.CodeInvalidFormat, "only text frames are understood"), nil)
 		return
-	}
-	if c.surface.dialect == nil && !c.decide(m.payload) {
+	case c.surface == nil && !c.decide(m.payload):
 		return
 	}
 	cmd, err := c.surface.dialect.Decode(m.payload)
 	if err != nil {
-		c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
+		c.refuseFrame(err, cmd)
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.srv.ctx, commandTimeout)
@@ -160,11 +175,13 @@ func (c *Conn) take(m message) {
 	c.act(ctx, cmd)
 }
 
-const (
-	commandTimeout = 15 * time.Second
-	closeTimeout   = time.Second
-	storePause     = 100 * time.Millisecond
-)
+// refuseFrame answers a frame that could not be read. It was a first frame too.
+func (c *Conn) refuseFrame(err error, cmd parley.Command) {
+	if l := c.listener.Load(); l != nil {
+		c.giveUp(l)
+	}
+	c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
+}
 
 // fail answers a command that failed. An authentication failure closes the Conn
 // after its frame (contracts.md section 10: only AUTH_FAILED closes).
@@ -200,181 +217,101 @@ func (c *Conn) sendControl(frames []byte) {
 	c.wake()
 }
 
-const maxControl = 64 << 10
-
-// wake starts a writer if none runs.
-func (c *Conn) wake() {
-	c.mu.Lock()
-	c.woken = true
-	start := !c.flushing && !c.ended
-	if start {
-		c.flushing = true
-		c.srv.wg.Add(1)
-	}
-	c.mu.Unlock()
-	if start {
-		go c.flush()
-	}
-}
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
-
-// flush writes what is owed until nothing is.
-func (c *Conn) flush() {
-	defer c.srv.wg.Done()
-	buf := buffers.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= 256<<10 {
-			buffers.Put(buf)
-		}
-	}()
-	for {
-		again, ok := c.flushOnce(buf)
-		if !ok {
-			return
-		}
-		if again {
-			continue
-		}
+// yield waits while the client is owed more than it may be: whoever asks without
+// reading the answers is not read from either.
+func (c *Conn) yield() {
+	l := c.listener.Load()
+	for l != nil && l.Owed() > maxOwed {
 		c.mu.Lock()
-		if !c.woken {
-			c.flushing = false
+		if c.mute || c.closing != nil {
 			c.mu.Unlock()
 			return
 		}
-		c.mu.Unlock()
-	}
-}
-
-// flushOnce makes one write. again says that there is more; ok is false once the
-// Conn is closed for writing: flushing then stays set, so that nobody writes any
-// more.
-func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
-	c.mu.Lock()
-	c.woken = false
-	out := append((*buf)[:0], c.control...)
-	c.control = nil
-	end := c.closing
-	c.mu.Unlock()
-	var err error
-	if l := c.listener.Load(); l != nil {
-		out, again, err = l.Next(c.srv.ctx, out)
-	}
-	*buf = out[:0]
-	if end != nil {
-		out = appendFrame(out, ws.OpClose, closePayload(end))
-	}
-	if len(out) > 0 && !c.write(out, end != nil) {
-		return false, false
-	}
-	switch {
-	case end != nil:
-		// The peer's close, or this deadline, ends the reader.
-		_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
-		return false, false
-	case errors.Is(err, hub.ErrClosed):
-		c.close(parley.CodeDraining, "the server is going away")
-	case err != nil:
-		c.pause()
-		again = true
-	}
-	return again, true
-}
-
-// pause waits before what the store could not give is asked for again.
-func (c *Conn) pause() {
-	select {
-	case <-time.After(storePause):
-	case <-c.srv.ctx.Done():
-	}
-}
-
-// write makes one write to the socket within its deadline. A client that does
-// not take it in time is cut off: it comes back with its cursor.
-func (c *Conn) write(p []byte, last bool) bool {
-	timeout := c.srv.cfg.Limits.WriteTimeout
-	if last {
-		timeout = closeTimeout
-	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := c.nc.Write(p); err != nil {
-		if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-			c.srv.Slow.Add(1)
+		if c.room == nil {
+			c.room = make(chan struct{})
 		}
-		_ = c.nc.Close()
-		return false
+		room := c.room
+		c.mu.Unlock()
+		if l.Owed() <= maxOwed { // the writer may have come before room was there
+			return
+		}
+		<-room
 	}
-	c.srv.Writes.Add(1)
-	return true
 }
 
-func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
+// makeRoom lets a reader go on that yields. Under mu.
+func (c *Conn) makeRoom() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
 }
 
 // close ends the Conn after what is owed now has been written.
-func (c *Conn) close(code parley.Code, reason string) {
-	c.closeNow(closing{code.Spec().Close, reason})
-}
+func (c *Conn) close(code parley.Code, reason string) { c.shut(code.Spec().Close, reason) }
 
-func (c *Conn) closeNow(how closing) {
+// shut ends the Conn with a close frame; the first to say how is the one heard.
+func (c *Conn) shut(code parley.CloseCode, reason string) {
 	c.mu.Lock()
 	if c.closing == nil {
-		c.closing = &how
+		by := time.Now().Add(closeTimeout)
+		c.closing = &closing{code: code, reason: reason, by: by, written: make(chan struct{})}
+		if c.mute {
+			c.closing.done()
+		}
+		// A write that is stuck has as long as all the others.
+		_ = c.nc.SetWriteDeadline(by)
+		c.makeRoom()
 	}
 	c.mu.Unlock()
 	c.wake()
 }
 
-// closeEcho answers a client's close frame with its own code.
-func (c *Conn) closeEcho(payload []byte) {
-	how := closing{code: 1000}
-	if len(payload) >= 2 {
-		how.code = parley.CloseCode(binary.BigEndian.Uint16(payload))
-		if !ws.StatusCode(how.code).IsProtocolDefined() && how.code < 3000 || how.code == 1005 || how.code == 1006 || how.code == 1015 || how.code > 4999 {
-			how.code = 1002
-		}
-	} else if len(payload) == 1 {
-		how.code = 1002
-	}
-	c.closeNow(how)
-}
-
-func closePayload(how *closing) []byte {
-	p := binary.BigEndian.AppendUint16(nil, uint16(how.code))
-	return append(p, how.reason[:min(len(how.reason), 120)]...)
-}
-
-// end lets go of everything the Conn holds. The writer may still be at work on
-// the close frame: it is given its time first.
-func (c *Conn) end() {
-	c.awaitClose()
+func (c *Conn) isClosing() bool {
 	c.mu.Lock()
-	c.ended = true
-	if c.timer != nil {
-		c.timer.Stop()
+	defer c.mu.Unlock()
+	return c.closing != nil
+}
+
+// end lets go of everything the Conn holds. handshake says that the client's
+// close frame has been read: it waits for us to close the socket.
+func (c *Conn) end(handshake bool) {
+	c.mu.Lock()
+	closing := c.closing
+	c.mu.Unlock()
+	if closing != nil {
+		c.lastWords(closing, handshake)
 	}
+	c.mu.Lock()
+	c.ended, c.mute = true, true
+	c.makeRoom()
+	c.timer.Stop()
 	c.mu.Unlock()
 	_ = c.nc.Close()
 	if l := c.listener.Load(); l != nil {
 		l.Detach()
 	}
-	for _, release := range c.slots {
-		release()
-	}
+	c.srv.release(c)
 	c.srv.forget(c)
 }
 
-// awaitClose reads on, without acting, until the peer closes or the time for it
-// is over, where a close frame of ours is on its way.
-func (c *Conn) awaitClose() {
-	c.mu.Lock()
-	waiting := c.closing != nil
-	c.mu.Unlock()
-	if !waiting {
+// lastWords gives the writer its time. Where the client has more to say than we
+// want to hear, closing at once would take our close frame from it with a reset:
+// it is read on, without acting, within bounds.
+func (c *Conn) lastWords(closing *closing, handshake bool) {
+	select {
+	case <-closing.written:
+	case <-time.After(2 * closeTimeout):
+		return
+	case <-c.srv.ctx.Done():
 		return
 	}
+	if handshake {
+		return
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
-	_, _ = io.Copy(io.Discard, c.nc)
+	discard(c.nc, c.srv.cfg.Limits.DrainBytes)
 }

@@ -2,18 +2,13 @@ package conn
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
-	"strconv"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/hub"
@@ -31,7 +26,7 @@ type Failures interface {
 	Failed(addr netip.Addr)
 }
 
-// Config is what a Server is made of; all but Failures, Logger and NewID are
+// Config is what a Server is made of; all but Failures, Logger and Policy are
 // required.
 type Config struct {
 	Hub    *hub.Hub
@@ -60,13 +55,16 @@ type Server struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // writers and readers
+	began  time.Time
 	lastID atomic.Uint64
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	clients  map[string]*Conn // events surface: by org, principal and client_id
 	counts   map[string]int   // sockets by what limits count
+	revoked  map[credential]time.Time
 	draining bool
+	closed   bool
 }
 
 // Counters say what the server did since it began.
@@ -82,14 +80,17 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, dialects: map[string]int{}, conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, counts: map[string]int{}}
+	s := &Server{
+		cfg: cfg, began: time.Now(), dialects: map[string]int{},
+		conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, counts: map[string]int{}, revoked: map[credential]time.Time{},
+	}
 	for i, d := range cfg.Dialects {
 		s.dialects[d.Name()] = i
 		switch d.Name() {
 		case "events":
-			s.events = surface{dialect: d, echoSelf: true, acks: true}
+			s.events = surface{dialect: d, refused: parley.ClassMessaging, echoSelf: true, acks: true}
 		case "topics":
-			s.topics = surface{dialect: d, echoSelf: true, acks: true}
+			s.topics = surface{dialect: d, refused: parley.ClassMessaging, echoSelf: true, acks: true}
 		case "chat":
 			s.chat = surface{dialect: d, echoSelf: true, acks: true}
 		case "bot":
@@ -107,14 +108,63 @@ func (s *Server) Len() int {
 	return len(s.conns)
 }
 
-// Revoke closes the Conns that came with a credential.
-func (s *Server) Revoke(org parley.OrgID, credential string) {
-	for _, c := range s.list() {
-		if p := c.principal.Load(); p != nil && p.Org == org && p.Credential == credential {
-			c.say(parley.Failure{Err: parley.Errorf(parley.CodeRevoked, "the credential was revoked")})
-			c.close(parley.CodeRevoked, "revoked")
-		}
+// begin starts the Conn's goroutine; the handler's own returns, and with it goes
+// the stack that net/http needed. Once the server is closed it closes the socket
+// instead.
+func (s *Server) begin(c *Conn, o *open) {
+	c.start(o.principal != nil)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		c.timer.Stop()
+		_ = c.nc.Close()
+		s.release(c)
+		return
 	}
+	s.conns[c] = struct{}{}
+	var old *Conn
+	if c.clientKey = o.clientKey; c.clientKey != "" {
+		// Another of the same client may have come since the door was opened.
+		old, s.clients[c.clientKey] = s.clients[c.clientKey], c
+	}
+	draining := s.draining
+	s.wg.Add(1)
+	s.mu.Unlock()
+	s.Opened.Add(1)
+	if old != nil {
+		old.takenOver()
+	}
+	switch {
+	case draining:
+		c.close(parley.CodeDraining, errDraining.Message)
+	case o.principal != nil && o.surface != nil:
+		if err := c.attach(o.principal, o.interest, o.complete); err != nil {
+			c.fail(parley.Failure{Err: parley.AsError(err)})
+			c.close(parley.CodeUnavailable, "not available")
+		}
+	case o.principal != nil:
+		c.admitted(o.principal)
+	}
+	s.recheck(c)
+	go c.serve()
+}
+
+// takenOver ends a Conn whose client has come back on another.
+// Its places in what limits count are free at once.
+func (c *Conn) takenOver() {
+	c.srv.release(c)
+	c.close(parley.CodeTakenOver, "another connection of this client took over")
+}
+
+// forget takes a Conn that ended off the list.
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	if s.clients[c.clientKey] == c {
+		delete(s.clients, c.clientKey)
+	}
+	s.mu.Unlock()
+	s.wg.Done()
 }
 
 func (s *Server) list() []*Conn {
@@ -126,6 +176,9 @@ func (s *Server) list() []*Conn {
 	}
 	return all
 }
+
+// errDraining refuses those who come while the server goes.
+var errDraining = &parley.Error{Code: parley.CodeDraining, Message: "the server is going away; come back", RetryAfter: time.Second}
 
 // Drain refuses new Conns and tells those that live to come back, spread over a
 // part of the context's time so that they do not return all at once; it returns
@@ -140,7 +193,7 @@ func (s *Server) Drain(ctx context.Context) {
 		pause = min(time.Until(deadline)/3/time.Duration(len(all)), 2*time.Millisecond)
 	}
 	for _, c := range all {
-		c.close(parley.CodeDraining, "the server is going away; come back")
+		c.close(parley.CodeDraining, errDraining.Message)
 		if pause > 0 {
 			select {
 			case <-time.After(pause):
@@ -159,10 +212,11 @@ func (s *Server) Drain(ctx context.Context) {
 	}
 }
 
-// Close ends all Conns at once and waits for them.
+// Close ends all Conns at once and waits for them. Sockets that are still being
+// upgraded are closed when they come.
 func (s *Server) Close() {
 	s.mu.Lock()
-	s.draining = true
+	s.draining, s.closed = true, true
 	s.mu.Unlock()
 	s.cancel()
 	for _, c := range s.list() {
@@ -171,325 +225,139 @@ func (s *Server) Close() {
 	s.wg.Wait()
 }
 
-// forget takes a Conn that ended off the list.
-func (s *Server) forget(c *Conn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
-	s.wg.Done()
+// credential is what may be revoked.
+type credential struct {
+	org parley.OrgID
+	id  string
 }
 
-// take counts one socket against a limit; release gives it back.
-func (s *Server) take(key string, limit int) (release func(), ok bool) {
+// revokedFor is how long a revocation is remembered: longer than it takes from
+// authenticating a request to listing its Conn.
+const revokedFor = time.Minute
+
+// Revoke closes the Conns that came with a credential.
+func (s *Server) Revoke(org parley.OrgID, id string) {
+	now := time.Now()
+	s.mu.Lock()
+	for other, at := range s.revoked {
+		if now.Sub(at) > revokedFor {
+			delete(s.revoked, other)
+		}
+	}
+	s.revoked[credential{org, id}] = now
+	s.mu.Unlock()
+	for _, c := range s.list() {
+		s.recheck(c)
+	}
+}
+
+// recheck closes a Conn whose credential was revoked just now: perhaps between
+// its authentication and its entry in the list.
+func (s *Server) recheck(c *Conn) {
+	p := c.principal.Load()
+	if p == nil {
+		return
+	}
+	s.mu.Lock()
+	_, revoked := s.revoked[credential{p.Org, p.Credential}]
+	s.mu.Unlock()
+	if revoked && p.Credential != "" && !c.isClosing() {
+		c.say(parley.Failure{Err: parley.Errorf(parley.CodeRevoked, "the credential was revoked")})
+		c.close(parley.CodeRevoked, "revoked")
+	}
+}
+
+// occupyAddr counts a Conn against a limit of its address; one without (on a Unix
+// socket) counts against none.
+func (s *Server) occupyAddr(c *Conn, prefix string) bool {
+	return !c.addr.IsValid() || s.occupy(c, prefix+c.addr.String(), s.cfg.Limits.IPSockets)
+}
+
+// occupy counts a Conn against a limit.
+func (s *Server) occupy(c *Conn, key string, limit int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.counts[key] >= limit {
-		return nil, false
+		return false
 	}
 	s.counts[key]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.counts[key]--; s.counts[key] <= 0 {
-			delete(s.counts, key)
-		}
-	}, true
+	c.slots = append(c.slots, key)
+	return true
 }
 
+// vacate gives back one place that a Conn may hold.
+func (s *Server) vacate(c *Conn, key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(c.slots, key); i >= 0 {
+		c.slots = slices.Delete(c.slots, i, i+1)
+		s.uncount(key)
+	}
+}
+
+// uncount takes one off a count. Under mu.
+func (s *Server) uncount(key string) {
+	if s.counts[key]--; s.counts[key] <= 0 {
+		delete(s.counts, key)
+	}
+}
+
+// release gives back what a Conn counts against. Idempotent.
+func (s *Server) release(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range c.slots {
+		s.uncount(key)
+	}
+	c.slots = nil
+}
+
+// What sockets count against, besides their principal: their address on the
+// shared path, and elsewhere their address until they have authenticated.
+const (
+	byAddress  = "address\x00"
+	byStranger = "stranger\x00"
+)
+
 // admit counts an authenticated Conn against the limits of its principal (C27).
-func (s *Server) admit(c *Conn, p *parley.Principal, surface string) error {
+// on is nil where the surface is not known yet.
+func (s *Server) admit(c *Conn, p *parley.Principal, on *surface) error {
+	limits := &s.cfg.Limits
 	who := string(p.Org) + "\x00" + string(p.ID)
-	release, ok := s.take("principal\x00"+who, s.cfg.Limits.PrincipalSockets)
-	if !ok {
-		return &parley.Error{Code: parley.CodeRateLimited, Message: fmt.Sprintf("a user may have at most %d connections", s.cfg.Limits.PrincipalSockets), RetryAfter: 30 * time.Second}
+	if !s.occupy(c, "principal\x00"+who, limits.PrincipalSockets) {
+		return tooMany("a user may have at most %d connections", limits.PrincipalSockets)
 	}
-	c.slots = append(c.slots, release)
-	if surface == "events" {
-		if release, ok = s.take("events\x00"+who, s.cfg.Limits.EventsSocketsUser); !ok {
-			return &parley.Error{Code: parley.CodeRateLimited, Message: fmt.Sprintf("a user may have at most %d connections to this surface", s.cfg.Limits.EventsSocketsUser), RetryAfter: 30 * time.Second}
-		}
-		c.slots = append(c.slots, release)
+	if on == &s.events && !s.occupy(c, "events\x00"+who, limits.EventsSocketsUser) {
+		return tooMany("a user may have at most %d connections to this surface", limits.EventsSocketsUser)
 	}
+	s.vacate(c, byStranger+c.addr.String())
 	c.principal.Store(p)
 	return nil
 }
 
-// authenticate asks who a token speaks for, and bounds failures by address.
-func (s *Server) authenticate(ctx context.Context, addr netip.Addr, token string) (*parley.Principal, error) {
+// tooMany says that a count of sockets is full. When one of them goes is not
+// known: RetryAfter is a guess.
+func tooMany(format string, limit int) *parley.Error {
+	return &parley.Error{Code: parley.CodeRateLimited, Message: fmt.Sprintf(format, limit), RetryAfter: 30 * time.Second}
+}
+
+// named authenticates a token for a surface; on is nil where that is not known
+// yet. Failures are bounded by address.
+func (s *Server) named(ctx context.Context, addr netip.Addr, token string, on *surface) (*parley.Principal, error) {
 	if f := s.cfg.Failures; f != nil {
 		if wait, ok := f.Allow(addr); !ok {
 			return nil, &parley.Error{Code: parley.CodeRateLimited, Message: "too many failed authentications", RetryAfter: wait}
 		}
 	}
 	p, err := s.cfg.Auth.Authenticate(ctx, token)
-	if err != nil && s.cfg.Failures != nil && parley.AsError(err).Code == parley.CodeUnauthenticated {
-		s.cfg.Failures.Failed(addr)
+	if err != nil {
+		if s.cfg.Failures != nil && parley.AsError(err).Code == parley.CodeUnauthenticated {
+			s.cfg.Failures.Failed(addr)
+		}
+		return nil, err
 	}
-	return p, err
-}
-
-// open is what a door found out about a request before the upgrade.
-type open struct {
-	surface   surface
-	principal *parley.Principal // nil: a first frame must authenticate
-	interest  parley.Interest
-	complete  bool   // interest is all there is to know
-	clientKey string // events surface
-	perIP     bool
-	refuse    func(http.ResponseWriter, *parley.Error)
-}
-
-// Events is the door of the events surface, /realtime (contracts.md 1.1).
-func (s *Server) Events() http.Handler {
-	return s.door(func(ctx context.Context, r *http.Request, addr netip.Addr) (open, error) {
-		o := open{surface: s.events, complete: true, refuse: problem}
-		q := r.URL.Query()
-		p, err := s.named(ctx, addr, q.Get("token"), parley.ClassMessaging)
-		if err != nil {
-			return o, err
-		}
-		o.principal = p
-		channels, clientID := q.Get("channels"), q.Get("client_id")
-		if channels == "" || clientID == "" || len(clientID) > 256 {
-			return o, parley.Errorf(parley.CodeInvalidArgument, "token, channels and client_id are required")
-		}
-		for channel := range strings.SplitSeq(channels, ",") {
-			channel = strings.TrimSpace(channel)
-			if channel == "" || len(channel) > 64 {
-				return o, parley.Errorf(parley.CodeInvalidArgument, "channels must be a comma-separated list of names")
-			}
-			if !hub.MayHear(p, channel) {
-				return o, parley.Errorf(parley.CodeForbidden, "the token may not hear the channel %q", channel)
-			}
-			o.interest.Channels = append(o.interest.Channels, channel)
-		}
-		if o.interest.Size() > s.cfg.Limits.Subscriptions {
-			return o, parley.Errorf(parley.CodeInvalidArgument, "too many channels")
-		}
-		o.clientKey = string(p.Org) + "\x00" + string(p.ID) + "\x00" + clientID
-		return o, nil
-	})
-}
-
-// Topics is the door of the topics surface, /ws/topics (contracts.md section 10).
-func (s *Server) Topics() http.Handler {
-	return s.door(func(ctx context.Context, r *http.Request, addr netip.Addr) (open, error) {
-		o := open{surface: s.topics, refuse: problem}
-		return o, s.optional(ctx, r, addr, &o)
-	})
-}
-
-// Shared is the door at /ws, where the bot and the chat surface meet
-// (contracts.md section 6).
-func (s *Server) Shared() http.Handler {
-	return s.door(func(ctx context.Context, r *http.Request, addr netip.Addr) (open, error) {
-		o := open{perIP: true, refuse: refuseShared}
-		q := r.URL.Query()
-		if q.Get("token") == "" && q.Get("session_id") != "" && q.Get("user_id") != "" {
-			return o, parley.Errorf(parley.CodeUnauthenticated, "visitors without a token are not admitted")
-		}
-		if err := s.optional(ctx, r, addr, &o); err != nil {
-			return o, err
-		}
-		switch {
-		case protocol(r, "parley.bot"):
-			o.surface = s.bot
-		case protocol(r, "parley.chat"), o.principal != nil && o.principal.Class == parley.ClassMessaging:
-			o.surface = s.chat
-		}
-		return o, nil
-	})
-}
-
-// optional authenticates a request that may name its token.
-func (s *Server) optional(ctx context.Context, r *http.Request, addr netip.Addr, o *open) error {
-	if !r.URL.Query().Has("token") {
-		return nil
-	}
-	refused := parley.TokenClass("")
-	if o.surface.dialect != nil {
-		refused = parley.ClassMessaging
-	}
-	p, err := s.named(ctx, addr, r.URL.Query().Get("token"), refused)
-	o.principal = p
-	return err
-}
-
-// named authenticates a token of any class but one.
-func (s *Server) named(ctx context.Context, addr netip.Addr, token string, refused parley.TokenClass) (*parley.Principal, error) {
-	p, err := s.authenticate(ctx, addr, token)
-	if err == nil && p.Class == refused {
+	if on != nil && p.Class == on.refused {
 		return nil, parley.Errorf(parley.CodeUnauthenticated, "a messaging token is for the chat surface only")
 	}
-	return p, err
-}
-
-// Subprotocols that name a surface on the shared path; they override all else.
-func protocol(r *http.Request, name string) bool {
-	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for p := range strings.SplitSeq(header, ",") {
-			if strings.TrimSpace(p) == name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// door makes the handler of one path: everything that can refuse a client does so
-// before the upgrade, because clients retry a refused upgrade with bounds and an
-// accepted one for ever (contracts.md 4.1).
-func (s *Server) door(look func(context.Context, *http.Request, netip.Addr) (open, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		addr := s.cfg.Policy.ClientAddr(r)
-		c := &Conn{srv: s, addr: addr}
-		o, err := s.enter(c, r, addr, look)
-		if err != nil {
-			for _, release := range c.slots {
-				release()
-			}
-			s.Refused.Add(1)
-			o.refuse(w, parley.AsError(err))
-			return
-		}
-		s.upgrade(w, r, c, &o)
-	})
-}
-
-func (s *Server) enter(c *Conn, r *http.Request, addr netip.Addr, look func(context.Context, *http.Request, netip.Addr) (open, error)) (open, error) {
-	if !s.cfg.Policy.OriginAllowed(r) {
-		return open{refuse: problem}, parley.Errorf(parley.CodeForbidden, "pages of this origin may not connect")
-	}
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return open{refuse: problem}, parley.Errorf(parley.CodeInvalidFormat, "this is a WebSocket endpoint")
-	}
-	o, err := look(r.Context(), r, addr)
-	if err != nil {
-		return o, err
-	}
-	if o.perIP {
-		release, ok := s.take("ip\x00"+addr.String(), s.cfg.Limits.IPSockets)
-		if !ok {
-			return o, &parley.Error{Code: parley.CodeRateLimited, Message: fmt.Sprintf("an address may have at most %d connections", s.cfg.Limits.IPSockets), RetryAfter: 30 * time.Second}
-		}
-		c.slots = append(c.slots, release)
-	}
-	if o.principal != nil {
-		if o.clientKey != "" {
-			s.takeOver(o.clientKey)
-		}
-		surface := ""
-		if o.surface.dialect != nil {
-			surface = o.surface.dialect.Name()
-		}
-		return o, s.admit(c, o.principal, surface)
-	}
-	return o, nil
-}
-
-// takeOver closes an older socket of the same client (contracts.md section 10).
-func (s *Server) takeOver(key string) {
-	s.mu.Lock()
-	old := s.clients[key]
-	delete(s.clients, key)
-	s.mu.Unlock()
-	if old != nil {
-		old.close(parley.CodeTakenOver, "another connection of this client took over")
-	}
-}
-
-// upgrade makes the request a Conn.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn, o *open) {
-	q := r.URL.Query()
-	c.cursor, c.hasCursor = q.Get("cursor"), q.Has("cursor")
-	upgrader := ws.HTTPUpgrader{
-		Timeout:  5 * time.Second,
-		Protocol: func(p string) bool { return p == "parley.bot" || p == "parley.chat" },
-	}
-	nc, rw, _, err := upgrader.Upgrade(r, w)
-	if err != nil {
-		for _, release := range c.slots {
-			release()
-		}
-		s.Refused.Add(1)
-		return
-	}
-	var ahead []byte
-	if n := rw.Reader.Buffered(); n > 0 {
-		ahead = make([]byte, n)
-		_, _ = rw.Read(ahead)
-	}
-	_ = nc.SetDeadline(time.Time{})
-	c.nc = nc
-	c.id = s.cfg.Node + "-" + strconv.FormatUint(s.lastID.Add(1), 36)
-	c.read = reader{nc: nc, ahead: ahead, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
-	// What is said before it is known who speaks has the documented shape of S1.
-	c.dialectID.Store(int32(s.dialects["bot"]))
-	if o.surface.dialect != nil {
-		c.speak(o.surface)
-	}
-	s.begin(c, o)
-}
-
-// begin starts the Conn's goroutine. The handler's own returns, and with it goes
-// the stack that net/http needed.
-func (s *Server) begin(c *Conn, o *open) {
-	s.mu.Lock()
-	s.conns[c] = struct{}{}
-	if o.clientKey != "" {
-		s.clients[o.clientKey] = c
-		c.slots = append(c.slots, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.clients[o.clientKey] == c {
-				delete(s.clients, o.clientKey)
-			}
-		})
-	}
-	draining := s.draining
-	s.wg.Add(1)
-	s.mu.Unlock()
-	s.Opened.Add(1)
-	c.start(o.principal != nil)
-	if draining {
-		c.close(parley.CodeDraining, "the server is going away; come back")
-	} else if o.principal != nil && o.surface.dialect != nil {
-		if err := c.attach(o.principal, o.interest, o.complete); err != nil {
-			c.fail(parley.Failure{Err: parley.AsError(err)})
-			c.close(parley.CodeUnavailable, "not available")
-		}
-	} else if o.principal != nil {
-		c.admitted(o.principal)
-	}
-	go c.serve()
-}
-
-// problem refuses an upgrade with problem+json (contracts.md 1.3).
-func problem(w http.ResponseWriter, e *parley.Error) {
-	refuseWith(w, e, "application/problem+json", map[string]any{
-		"type": "about:blank", "title": http.StatusText(e.Code.Spec().Status), "status": e.Code.Spec().Status,
-		"detail": e.Message, "code": string(e.Code),
-	})
-}
-
-// refuseShared refuses an upgrade of the shared path: S1's nested error, with the
-// code that its frame would have had (C17).
-func refuseShared(w http.ResponseWriter, e *parley.Error) {
-	code := strings.ToUpper(string(e.Code))
-	if e.Code == parley.CodeUnauthenticated {
-		code = "AUTH_FAILED"
-	}
-	refuseWith(w, e, "application/json", map[string]any{
-		"success": false, "error": map[string]string{"code": code, "message": e.Message},
-	})
-}
-
-func refuseWith(w http.ResponseWriter, e *parley.Error, contentType string, body any) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "no-store")
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
-	}
-	w.WriteHeader(e.Code.Spec().Status)
-	_ = json.NewEncoder(w).Encode(body)
+	return p, nil
 }

@@ -1,0 +1,99 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/gobwas/ws"
+
+	"github.com/parley-chat/parley"
+)
+
+// Begin makes one end of a pipe a Conn of a surface, as a door does after the
+// upgrade; p nil has not authenticated. An empty surface is the shared path.
+func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.Interest, complete bool) error {
+	c := &Conn{srv: s, nc: nc, id: "piped"}
+	c.read = reader{nc: nc, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
+	c.dialectID.Store(int32(s.dialects["bot"]))
+	o := open{principal: p, interest: i, complete: complete}
+	for _, known := range []*surface{&s.bot, &s.chat, &s.topics, &s.events} {
+		if known.dialect != nil && known.dialect.Name() == name {
+			o.surface = known
+			c.speak(known)
+		}
+	}
+	if p != nil {
+		if err := s.admit(c, p, o.surface); err != nil {
+			return err
+		}
+	}
+	s.begin(c, &o)
+	return nil
+}
+
+// Counted is how many places of limits are taken.
+func (s *Server) Counted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, of := range s.counts {
+		n += of
+	}
+	return n
+}
+
+// ControlOwed is how many bytes the largest control buffer of all Conns holds.
+func (s *Server) ControlOwed() int {
+	most := 0
+	for _, c := range s.list() {
+		c.mu.Lock()
+		most = max(most, len(c.control))
+		c.mu.Unlock()
+	}
+	return most
+}
+
+// Owed is how many frames all listeners are owed at most.
+func (s *Server) Owed() int {
+	most := 0
+	for _, c := range s.list() {
+		if l := c.listener.Load(); l != nil {
+			most = max(most, l.Owed())
+		}
+	}
+	return most
+}
+
+// Heard is what a reader made of a stream of bytes: "text:…", "binary:…",
+// "too large", "ping:…"; and how it ended: "protocol", "utf8", "big" or "end".
+func Heard(nc net.Conn, ahead []byte, limit, drain int) (heard []string, end string, held int) {
+	r := reader{nc: nc, ahead: ahead, limit: limit, drain: drain}
+	for {
+		m, err := r.next()
+		held = max(held, cap(r.fragment.payload), cap(m.payload))
+		switch {
+		case errors.Is(err, errProtocol):
+			return heard, "protocol", held
+		case errors.Is(err, errUTF8):
+			return heard, "utf8", held
+		case errors.Is(err, errTooBig):
+			return heard, "big", held
+		case err != nil:
+			return heard, "end", held
+		case m.tooLarge:
+			heard = append(heard, "too large")
+		default:
+			name := map[ws.OpCode]string{ws.OpText: "text", ws.OpBinary: "binary", ws.OpPing: "ping", ws.OpPong: "pong", ws.OpClose: "close"}[m.op]
+			heard = append(heard, name+":"+strings.Clone(string(m.payload)))
+		}
+	}
+}
+
+// Bounds that tests prove.
+const (
+	MaxFragments = maxFragments
+	MaxControl   = maxControl
+	MaxOwed      = maxOwed
+	CloseTimeout = closeTimeout
+)

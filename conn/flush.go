@@ -1,0 +1,139 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/hub"
+)
+
+// wake starts a writer if none runs. It may be called under a hub's locks.
+func (c *Conn) wake() {
+	c.mu.Lock()
+	c.woken = true
+	start := !c.flushing && !c.mute
+	if start {
+		c.flushing = true
+		// Never from zero: the reader, which has not ended, is counted.
+		c.srv.wg.Add(1)
+	}
+	c.mu.Unlock()
+	if start {
+		go c.flush()
+	}
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// maxPooled is the largest buffer that is kept for the next writer, in bytes.
+const maxPooled = 256 << 10
+
+// flush writes what is owed until nothing is.
+func (c *Conn) flush() {
+	defer c.srv.wg.Done()
+	buf := buffers.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= maxPooled {
+			buffers.Put(buf)
+		}
+	}()
+	for {
+		again, ok := c.flushOnce(buf)
+		c.mu.Lock()
+		c.makeRoom()
+		if !ok {
+			// flushing stays set: nobody writes any more.
+			c.mute = true
+			c.closing.done()
+			c.mu.Unlock()
+			return
+		}
+		if !again && !c.woken {
+			c.flushing = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+	}
+}
+
+// flushOnce makes one write. again says that there is more; ok is false once
+// nothing may be written any more.
+func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
+	c.mu.Lock()
+	if c.mute {
+		c.mu.Unlock()
+		return false, false
+	}
+	c.woken = false
+	out := append((*buf)[:0], c.control...)
+	c.control = nil
+	end := c.closing
+	c.mu.Unlock()
+	var err error
+	if l := c.listener.Load(); l != nil {
+		out, again, err = l.Next(c.srv.ctx, out)
+	}
+	*buf = out[:0]
+	last := end != nil && (!again || err != nil || !time.Now().Before(end.by))
+	if last {
+		out = appendClose(out, end.code, end.reason)
+	}
+	if len(out) > 0 && !c.write(out) {
+		return false, false
+	}
+	switch {
+	case last:
+		// The peer's close, or this deadline, ends the reader.
+		_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
+		return false, false
+	case errors.Is(err, hub.ErrClosed):
+		c.close(parley.CodeDraining, "the server is going away")
+	case err != nil:
+		c.pause()
+		again = true
+	}
+	return again, true
+}
+
+// pause waits before what the store could not give is asked for again.
+func (c *Conn) pause() {
+	select {
+	case <-time.After(storePause):
+	case <-c.srv.ctx.Done():
+	}
+}
+
+// write makes one write to the socket within its deadline. A client that does
+// not take it in time is cut off: it comes back with its cursor.
+func (c *Conn) write(p []byte) bool {
+	c.mu.Lock()
+	deadline := time.Now().Add(c.srv.cfg.Limits.WriteTimeout)
+	if c.closing != nil {
+		deadline = time.Now().Add(closeTimeout)
+	}
+	_ = c.nc.SetWriteDeadline(deadline) // under mu, as in shut: the later one to decide is right
+	c.mu.Unlock()
+	if _, err := c.nc.Write(p); err != nil {
+		if isTimeout(err) {
+			c.srv.Slow.Add(1)
+		}
+		_ = c.nc.Close()
+		return false
+	}
+	c.srv.Writes.Add(1)
+	return true
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}
+
+// discard reads until the peer has nothing more to say, an error or limit bytes.
+func discard(r io.Reader, limit int) { _, _ = io.Copy(io.Discard, io.LimitReader(r, int64(limit))) }

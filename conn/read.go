@@ -1,0 +1,232 @@
+package conn
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// Errors of the reader that end the Conn with a close code.
+var (
+	errProtocol = errors.New("protocol error")
+	errUTF8     = errors.New("text is not UTF-8")
+	errTooBig   = errors.New("message is far over the limit")
+)
+
+const (
+	// maxControlPayload bounds a control frame (RFC 6455, 5.5).
+	maxControlPayload = 125
+	// maxFragments bounds the frames of one message, empty ones too: at the default
+	// limit a message may come in pieces of 16 bytes.
+	maxFragments = 4096
+	// payloadStep is how much room is made for a payload before its bytes are there:
+	// a length that is only declared costs no more.
+	payloadStep = 4096
+)
+
+// message is what the reader returns: a whole data message, or a control frame.
+type message struct {
+	op ws.OpCode
+	// payload of a data message is the caller's; that of a control frame is valid
+	// until the next call.
+	payload []byte
+	// tooLarge says that the message was over the limit and was drained.
+	tooLarge bool
+}
+
+// reader reads WebSocket messages from a client. While it waits for the first
+// byte of a frame it holds no buffer: that is what an idle Conn costs.
+type reader struct {
+	nc    net.Conn
+	limit int // bytes of one message
+	drain int // bytes of a message that is too large
+	// ahead was read already: with the handshake, or when a frame woke the reader.
+	ahead []byte
+	first [2]byte
+
+	br       *bufio.Reader // nil while waiting
+	fragment fragments
+	scratch  [maxControlPayload]byte // a frame's header, then a control frame's payload
+}
+
+// fragments is a data message whose end has not come yet.
+type fragments struct {
+	open     bool
+	tooLarge bool
+	op       ws.OpCode
+	frames   int
+	size     int    // bytes of payload, drained ones too
+	payload  []byte // nil once it is too large
+	valid    int    // bytes of a text that are known to be whole runes
+}
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
+
+// next returns the next message or control frame. After an error it must not be
+// called again.
+func (r *reader) next() (message, error) {
+	for {
+		m, whole, err := r.frame()
+		if err != nil || whole {
+			return m, err
+		}
+	}
+}
+
+// frame reads one frame; whole is false for a fragment that does not end its
+// message.
+func (r *reader) frame() (m message, whole bool, err error) {
+	if err := r.await(); err != nil {
+		return message{}, false, err
+	}
+	defer r.release()
+	h, err := ws.ReadHeaderBuffer(r.br, r.scratch[:0])
+	switch {
+	case errors.Is(err, ws.ErrHeaderLengthMSB), errors.Is(err, ws.ErrHeaderLengthUnexpected):
+		return message{}, false, fmt.Errorf("%w: %w", errProtocol, err)
+	case err != nil:
+		return message{}, false, err
+	case !h.Masked || h.Rsv != 0:
+		return message{}, false, errProtocol
+	case h.OpCode.IsControl():
+		return r.control(h)
+	}
+	if err := r.data(h); err != nil || !h.Fin {
+		return message{}, false, err
+	}
+	f := &r.fragment
+	m = message{op: f.op, payload: f.payload, tooLarge: f.tooLarge}
+	*f = fragments{}
+	return m, true, nil
+}
+
+// control reads a control frame, which may come between the fragments of a
+// message.
+func (r *reader) control(h ws.Header) (message, bool, error) {
+	if !h.Fin || h.Length > maxControlPayload || h.OpCode > ws.OpPong {
+		return message{}, false, errProtocol
+	}
+	payload := r.scratch[:h.Length]
+	if _, err := io.ReadFull(r.br, payload); err != nil {
+		return message{}, false, err
+	}
+	ws.Cipher(payload, h.Mask, 0)
+	return message{op: h.OpCode, payload: payload}, true, nil
+}
+
+// data adds a data frame to the message it belongs to.
+func (r *reader) data(h ws.Header) error {
+	f := &r.fragment
+	switch {
+	case h.OpCode > ws.OpBinary, (h.OpCode == ws.OpContinuation) != f.open:
+		return errProtocol
+	case !f.open:
+		*f = fragments{open: true, op: h.OpCode}
+	}
+	if f.frames++; f.frames > maxFragments {
+		return errTooBig
+	}
+	// The declared length is looked at before anything is allocated.
+	if h.Length > int64(r.limit-f.size) {
+		f.tooLarge, f.payload = true, nil
+	}
+	if !f.tooLarge {
+		return r.fill(h)
+	}
+	if h.Length > int64(r.drain-f.size) {
+		return errTooBig
+	}
+	f.size += int(h.Length)
+	_, err := r.br.Discard(int(h.Length))
+	return err
+}
+
+// fill reads a frame's payload as its bytes come. A text that cannot become
+// UTF-8 any more is refused at the byte that shows it.
+func (r *reader) fill(h ws.Header) error {
+	f := &r.fragment
+	for done := 0; done < int(h.Length); {
+		step := min(int(h.Length)-done, payloadStep)
+		f.payload = slices.Grow(f.payload, step)
+		n, err := r.br.Read(f.payload[f.size : f.size+step])
+		if n == 0 && err != nil {
+			return err
+		}
+		ws.Cipher(f.payload[f.size:f.size+n], h.Mask, done)
+		done, f.size = done+n, f.size+n
+		f.payload = f.payload[:f.size]
+		if f.op == ws.OpText && !f.text() {
+			return errUTF8
+		}
+	}
+	if h.Fin && f.op == ws.OpText && f.valid < f.size {
+		return errUTF8
+	}
+	return nil
+}
+
+// text reports whether the payload is UTF-8, or can still become it. What was
+// found valid is not looked at again.
+func (f *fragments) text() bool {
+	rest := f.payload[f.valid:]
+	if utf8.Valid(rest) {
+		f.valid = f.size
+		return true
+	}
+	for cut := 1; cut < utf8.UTFMax && cut <= len(rest); cut++ {
+		whole, tail := rest[:len(rest)-cut], rest[len(rest)-cut:]
+		if utf8.RuneStart(tail[0]) {
+			f.valid += len(whole)
+			return !utf8.FullRune(tail) && utf8.Valid(whole)
+		}
+	}
+	return false
+}
+
+// await blocks until a frame begins, without a buffer, and then takes one.
+func (r *reader) await() error {
+	if r.br != nil {
+		return nil
+	}
+	if len(r.ahead) == 0 {
+		// Two bytes are the shortest beginning of a frame.
+		if _, err := io.ReadFull(r.nc, r.first[:]); err != nil {
+			return err
+		}
+		r.ahead = r.first[:]
+	}
+	r.br = readers.Get().(*bufio.Reader)
+	r.br.Reset((*source)(r))
+	return nil
+}
+
+// release gives the buffer back where it holds nothing.
+func (r *reader) release() {
+	if r.br == nil || r.br.Buffered() > 0 || len(r.ahead) > 0 {
+		return
+	}
+	r.br.Reset(nil)
+	readers.Put(r.br)
+	r.br = nil
+}
+
+// source is what a reader reads from: what is ahead, then the socket.
+type source reader
+
+func (s *source) Read(p []byte) (int, error) {
+	if len(s.ahead) == 0 {
+		return s.nc.Read(p)
+	}
+	n := copy(p, s.ahead)
+	if s.ahead = s.ahead[n:]; len(s.ahead) == 0 {
+		s.ahead = nil
+	}
+	return n, nil
+}
