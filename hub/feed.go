@@ -735,7 +735,7 @@ func (f *feed) tellRun(r *run) {
 	}
 	told := r.start
 	if text, _ := r.known(); len(text) > 0 {
-		told = r.piece(0, text)
+		told = r.piece(0, len(text), text)
 	}
 	f.tell(&entry{event: told, run: r}, m)
 }

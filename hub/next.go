@@ -190,17 +190,29 @@ func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
 		l.runs[id] = 0
 		dst = l.spellMade(dst, r.start)
 	}
-	return l.spellRest(dst, r, n, text[:min(upTo, len(text))])
+	if upTo = min(upTo, len(text)); n < upTo {
+		l.runs[id] = upTo
+		l.hub.Merged.Add(1)
+		dst = l.spellMade(dst, r.piece(n, upTo, text))
+	}
+	return dst
 }
 
-// spellRest appends text[n:] of a run as one piece.
-func (l *Listener) spellRest(dst []byte, r *run, n int, text []byte) []byte {
-	if n >= len(text) {
+// spellRest appends what a listener that heard a run begin lacks of its text, as
+// one piece, before the event that ends it.
+func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody, text string) []byte {
+	n, begun := l.runs[delta.Run]
+	if !begun || n >= len(text) {
 		return dst
 	}
-	l.runs[r.id()] = len(text)
+	l.runs[delta.Run] = len(text)
 	l.hub.Merged.Add(1)
-	return l.spellMade(dst, r.piece(n, text))
+	delta.Offset, delta.Text = n, text[n:]
+	return l.spellMade(dst, &parley.Event{
+		ID: e.ID, Org: e.Org, Type: parley.StreamDelta, Class: parley.RunLogged, Time: e.Time,
+		Actor: delta.Agent, ActorKind: parley.KindAgent,
+		Conversation: e.Conversation, ChangeSeq: e.ChangeSeq - 1, Channel: e.Channel, Body: &delta,
+	})
 }
 
 // spellMade appends an event that was made for this listener alone.
@@ -215,10 +227,7 @@ func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
 // spellOutcome appends the message that a run became. Where the surface ends
 // streams, a listener that heard it begin is told the end instead.
 func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v parley.View) []byte {
-	if n, begun := l.runs[b.Run.ID]; begun && en.run != nil {
-		text, _ := en.run.known()
-		dst = l.spellRest(dst, en.run, n, text)
-	}
+	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run.ID, Message: b.ID, Agent: b.Sender}, b.Content)
 	if l.hub.traits[l.dialect].endsStreams && l.begun(b.Run.ID, b.Run.After) {
 		return dst
 	}
@@ -227,11 +236,7 @@ func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v 
 
 // spellEnd appends a run's end.
 func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.View) []byte {
-	n, told := l.runs[b.Run]
-	if told && en.run != nil {
-		text, _ := en.run.known()
-		dst = l.spellRest(dst, en.run, n, text)
-	}
+	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
 	begun := l.begun(b.Run, b.After)
 	delete(l.runs, b.Run)
 	if l.hub.traits[l.dialect].endsStreams && !begun {

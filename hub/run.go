@@ -61,14 +61,14 @@ func (r *run) end(text string) {
 	r.ended = true
 }
 
-// piece is the event that tells text[from:] of a run.
-func (r *run) piece(from int, text []byte) *parley.Event {
+// piece is the event that tells text[from:to] of a run.
+func (r *run) piece(from, to int, text []byte) *parley.Event {
 	body := r.start.Body.(*parley.RunBody)
 	e := *r.start
 	e.Type = parley.StreamDelta
 	e.Body = &parley.DeltaBody{
 		Run: body.Run, Message: body.Message, Agent: body.Agent, Epoch: body.Epoch,
-		Offset: from, Text: string(text[from:]),
+		Offset: from, Text: string(text[from:to]),
 	}
 	return &e
 }
