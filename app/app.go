@@ -259,6 +259,7 @@ func (a *App) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	err := a.engine.Stop(ctx)
+	a.settle(ctx)
 	done := make(chan error, len(a.servers))
 	for _, s := range a.servers {
 		go func() { done <- s.Shutdown(ctx) }()
@@ -270,6 +271,15 @@ func (a *App) Stop(ctx context.Context) error {
 	a.close(ctx)
 	return err
 }
+
+// settle lets the ends of answers reach those who listen.
+func (a *App) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	a.hub.Settle(ctx)
+}
+
+const settleTime = time.Second
 
 // close ends what is open, the users of a thing before the thing.
 func (a *App) close(ctx context.Context) {
