@@ -33,6 +33,7 @@ type feed struct {
 	byPrincipal   map[parley.PrincipalID]map[*Listener]struct{}
 	wide          map[*Listener]struct{} // hear what belongs to no conversation: channels, patterns
 	readers       map[*Listener]struct{} // hear conversations they are not in: org:read
+	ahead         map[*Listener]struct{} // resumed with a cursor of a node that had applied more
 	conversations map[parley.ConversationID]*members
 	runs          map[parley.RunID]*run
 	ended         map[parley.RunID]time.Time // runs that ended lately: their late deltas are dropped
@@ -56,7 +57,7 @@ func newFeed(h *Hub, org parley.OrgID) *feed {
 		h: h, org: org,
 		ready: make(chan struct{}), mailbox: make(chan func(), mailboxSize), done: make(chan struct{}),
 		listeners: map[*Listener]struct{}{}, byPrincipal: map[parley.PrincipalID]map[*Listener]struct{}{},
-		wide: map[*Listener]struct{}{}, readers: map[*Listener]struct{}{}, conversations: map[parley.ConversationID]*members{},
+		wide: map[*Listener]struct{}{}, readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{}, conversations: map[parley.ConversationID]*members{},
 		runs: map[parley.RunID]*run{}, ended: map[parley.RunID]time.Time{},
 	}
 	f.ctx, f.cancel = context.WithCancel(h.ctx)
@@ -405,6 +406,7 @@ func (f *feed) gotPage(p logPage, err error) {
 	f.recovered()
 	if p.end.Offset > f.applied.Offset {
 		f.applied = p.end
+		f.wakeAhead()
 	}
 	if p.full || f.target > p.upTo {
 		f.readPage()
@@ -448,7 +450,20 @@ func (f *feed) apply(e *parley.Event) error {
 	if m != nil {
 		f.releaseHeld(m)
 	}
+	f.wakeAhead()
 	return nil
+}
+
+// wakeAhead lets the listeners go on whose place the feed has come to.
+func (f *feed) wakeAhead() {
+	for l := range f.ahead {
+		l.mu.Lock()
+		if l.at.Offset <= f.applied.Offset {
+			delete(f.ahead, l)
+			l.signal()
+		}
+		l.mu.Unlock()
+	}
 }
 
 // keep adds an entry to the ring.
@@ -659,9 +674,36 @@ func (f *feed) intoRun(id parley.RunID, en *entry) bool {
 			return false
 		}
 	case *parley.RunBody:
-		return e.Type != parley.StreamStarted // told already
+		if e.Type == parley.StreamStarted { // told already, unless it had to wait
+			if r.held {
+				r.held = false
+				f.tellRun(r)
+			}
+			return false
+		}
 	}
 	return true
+}
+
+// begun returns what is known of the conversation of a run that may be told now;
+// nil where it is not known enough of yet, or the feed has not come to where it
+// began: its beginning is then held like any other event that comes too early.
+func (f *feed) begun(r *run) *members {
+	if r.unknown {
+		return nil
+	}
+	m, err := f.membersFor(r.start)
+	if err != nil {
+		return nil
+	}
+	if r.start.ChangeSeq > m.applied {
+		if !r.held {
+			r.held = true
+			m.held = append(m.held, r.start)
+		}
+		return nil
+	}
+	return m
 }
 
 // findRun learns of a run whose beginning was not heard.
@@ -726,12 +768,9 @@ func (f *feed) askSnapshot(r *run) {
 
 // tellRun brings every live listener that hears the run up to what is known.
 func (f *feed) tellRun(r *run) {
-	m := f.peek(r.start.Conversation)
+	m := f.begun(r)
 	if m == nil {
-		var err error
-		if m, err = f.membersFor(r.start); err != nil {
-			return
-		}
+		return
 	}
 	told := r.start
 	if text, _ := r.known(); len(text) > 0 {

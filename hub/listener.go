@@ -1,8 +1,10 @@
 package hub
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -35,9 +37,10 @@ type ListenerConfig struct {
 type state uint8
 
 const (
-	held   state = iota // has a place, but its interests are not known yet
-	behind              // reads pages after its place
-	live                // the feed pushes
+	held    state = iota // has a place, but its interests are not known yet
+	waiting              // has a place, and waits for the history of a conversation
+	behind               // reads pages after its place
+	live                 // the feed pushes
 	gone
 )
 
@@ -63,6 +66,9 @@ type Listener struct {
 	// this listener.
 	at   parley.Position
 	told parley.Position // the last cursor that went out
+	// turn counts what sends the listener to another place or state: a page that was
+	// read in an earlier one is not told.
+	turn uint64
 	// queue is owed in this order while live; replies are owed at once while not.
 	queue   []item
 	replies []item
@@ -72,6 +78,10 @@ type Listener struct {
 	// had been heard to begin.
 	resumed    uint64
 	hasResumed bool
+	// unended are runs whose message was not told because their end will be, answered
+	// those whose end will not be because their message was: on surfaces that end
+	// streams.
+	unended, answered map[parley.RunID]struct{}
 	// skip: messages up to this seq were told as history.
 	skip map[parley.ConversationID]uint64
 
@@ -83,13 +93,17 @@ type Listener struct {
 type item struct {
 	entry *entry
 	view  parley.View
-	run   *run // with no entry: bring the listener up to upTo of the run's text
-	upTo  int
+	run   *run         // with no entry: bring the listener up to upTo of the run's text
+	upTo  int          // forgotten: it no longer asks for the run
 	reply parley.Reply // with no entry
 	at    parley.Position
 }
 
-// Attach makes a listener. The error is an *parley.Error, or ErrClosed.
+// forgotten, as a run item's upTo, says that what was told of it is forgotten.
+const forgotten = -1
+
+// Attach makes a listener; Next may have something at once. The error wraps
+// parley.ErrUnavailable, or is ErrClosed.
 func (h *Hub) Attach(cfg ListenerConfig) (*Listener, error) {
 	f, err := h.feedOf(cfg.Principal.Org)
 	if err != nil {
@@ -123,10 +137,37 @@ func (l *Listener) resumePlace(cfg *ListenerConfig) (at parley.Position, reason 
 	if err == nil {
 		err = l.hub.cfg.Store.CheckCursor(l.feed.ctx, parley.ReplayQuery{Org: l.org}, at)
 	}
+	if err == nil {
+		err = l.recallOutcome(at)
+	}
 	if errors.Is(err, parley.ErrCursor) {
 		return parley.Position{}, "the cursor is not of this log", nil
 	}
 	return at, "", err
+}
+
+// recallOutcome looks whether the last thing that the client was told is the
+// message of a run: the run's end, which comes after it, is then not to be told
+// besides (contracts.md section 10, bot surface).
+func (l *Listener) recallOutcome(at parley.Position) error {
+	if !l.hub.traits[l.dialect].endsStreams || at.Offset == 0 {
+		return nil
+	}
+	events, err := l.hub.cfg.Store.ReadLog(l.feed.ctx, l.org, at.Offset-1, at.Offset, 1)
+	for _, e := range events {
+		if b, ok := e.Body.(*parley.MessageBody); ok && b.Run != nil && e.Type == parley.MessageCreated {
+			mark(&l.answered, b.Run.ID)
+		}
+	}
+	return err
+}
+
+// mark puts a run into a set.
+func mark(set *map[parley.RunID]struct{}, id parley.RunID) {
+	if *set == nil {
+		*set = map[parley.RunID]struct{}{}
+	}
+	(*set)[id] = struct{}{}
 }
 
 // register runs on the feed's loop.
@@ -138,6 +179,7 @@ func (l *Listener) register(cfg *ListenerConfig, at parley.Position, reason stri
 		f.byPrincipal[id] = map[*Listener]struct{}{}
 	}
 	f.byPrincipal[id][l] = struct{}{}
+	defer l.oweRuns()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at = f.applied
@@ -152,12 +194,8 @@ func (l *Listener) register(cfg *ListenerConfig, at parley.Position, reason stri
 		}
 	}
 	l.told = l.at
-	since := l.at.Offset
-	l.want("", &cfg.Interest, since)
+	l.want("", &cfg.Interest, l.at.Offset)
 	l.index()
-	if l.state == live {
-		l.owesRuns()
-	}
 }
 
 // want adds an interest.
@@ -200,6 +238,7 @@ func (l *Listener) Detach() {
 		delete(f.listeners, l)
 		delete(f.wide, l)
 		delete(f.readers, l)
+		delete(f.ahead, l)
 		id := l.who.Load().ID
 		if set := f.byPrincipal[id]; set != nil {
 			delete(set, l)
@@ -218,6 +257,11 @@ func (l *Listener) Principal() *parley.Principal { return l.who.Load() }
 // Refresh takes over a refreshed token's principal: same subject and org.
 func (l *Listener) Refresh(p parley.Principal) {
 	l.feed.do(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
 		l.who.Store(&p)
 		l.index()
 	})
@@ -234,8 +278,12 @@ func (l *Listener) Held() bool {
 // go out before it. On a listener that is not held it is a Subscribe.
 func (l *Listener) Resume(subs []parley.Subscribe, acks []parley.Reply) {
 	l.feed.do(func() {
+		defer l.oweRuns()
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
 		since := l.feed.applied.Offset
 		if l.state == held {
 			since = l.at.Offset
@@ -247,11 +295,8 @@ func (l *Listener) Resume(subs []parley.Subscribe, acks []parley.Reply) {
 		for _, r := range acks {
 			l.push(item{reply: r, at: l.feed.applied})
 		}
-		switch l.state {
-		case held:
+		if l.state == held {
 			l.state = behind
-		case live:
-			l.owesRuns()
 		}
 		l.signal()
 	})
@@ -260,20 +305,30 @@ func (l *Listener) Resume(subs []parley.Subscribe, acks []parley.Reply) {
 // GiveUp lets a held listener go on at now: it did not resume.
 func (l *Listener) GiveUp() {
 	l.feed.do(func() {
+		defer l.oweRuns()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.state == held {
-			l.state, l.at, l.hasResumed = live, l.feed.applied, false
-			l.queue, l.replies = append(l.queue, l.replies...), nil
+			l.at, l.hasResumed = l.feed.applied, false
+			l.goLive()
 			l.signal()
 		}
 	})
+}
+
+// goLive makes the listener live, with the replies that it is owed first. On the
+// loop, under mu.
+func (l *Listener) goLive() {
+	l.state = live
+	l.turn++
+	l.queue, l.replies = append(l.queue, l.replies...), nil
 }
 
 // Subscribe adds an interest that holds from now on; ack, where not nil, goes out
 // before the first event it brings.
 func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
 	l.feed.do(func() {
+		defer l.oweRuns()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.state == gone {
@@ -283,9 +338,6 @@ func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
 		l.index()
 		if ack != nil {
 			l.push(item{reply: ack, at: l.feed.applied})
-		}
-		if l.state == live {
-			l.owesRuns()
 		}
 		l.signal()
 	})
@@ -304,16 +356,17 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 			return
 		}
 		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
-		if l.state == live {
-			l.forget()
-		}
-		l.state = held // wait, at this place, for the history
+		l.forget()
+		l.state = waiting
 		l.push(item{reply: ack, at: l.at})
 		l.signal()
 	})
 	messages, err := history()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.state != waiting {
+		return err
+	}
 	for i := range messages {
 		l.push(item{reply: parley.History{Message: &messages[i]}})
 		if l.skip == nil {
@@ -321,9 +374,7 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 		}
 		l.skip[id] = max(l.skip[id], messages[i].Seq)
 	}
-	if l.state == held {
-		l.state = behind
-	}
+	l.state = behind
 	l.signal()
 	return err
 }
@@ -332,14 +383,40 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 func (l *Listener) Unsubscribe(un *parley.Unsubscribe, ack parley.Reply) {
 	l.feed.do(func() {
 		l.mu.Lock()
-		defer l.mu.Unlock()
+		if l.state == gone {
+			l.mu.Unlock()
+			return
+		}
 		l.imu.Lock()
 		l.interests.remove(un.Ref, &un.Interest)
 		l.imu.Unlock()
+		for _, id := range un.Interest.Conversations {
+			delete(l.skip, id)
+		}
 		l.index()
+		l.mu.Unlock()
+		hears := l.hears()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.forgetRuns(hears)
 		l.push(item{reply: ack, at: l.at})
 		l.signal()
 	})
+}
+
+// forgetRuns lets go of the open runs that the listener does not hear: should it
+// ask again, it is told them from their beginning. On the loop, under mu.
+func (l *Listener) forgetRuns(hears []*run) {
+	for _, r := range l.feed.runs {
+		if r.unknown || slices.Contains(hears, r) {
+			continue
+		}
+		if l.state == live { // after what is owed of it
+			l.push(item{run: r, upTo: forgotten})
+		} else {
+			delete(l.runs, r.id())
+		}
+	}
 }
 
 // Interests is how many things the listener asks for.
@@ -368,14 +445,22 @@ func (l *Listener) Say(r parley.Reply) {
 // TellCursor owes the client its cursor where that moved without anything to
 // hear. The Conn calls it at most every Limits.CursorInterval.
 func (l *Listener) TellCursor() {
-	if !l.tellCursors {
-		return
-	}
 	l.feed.post(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.state == live && len(l.queue) == 0 && l.feed.applied != l.told {
-			l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.feed.applied})
+		if l.state != live || len(l.queue) > 0 || len(l.unended) > 0 || l.feed.applied.Offset <= l.at.Offset {
+			return
+		}
+		// All up to here was told or does not concern it: should it fall behind, it
+		// needs not read that again.
+		l.at = l.feed.applied
+		for id := range l.runs {
+			if l.feed.runs[id] == nil {
+				delete(l.runs, id) // ended, where it could not hear it
+			}
+		}
+		if l.tellCursors && l.at != l.told {
+			l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.at})
 			l.signal()
 		}
 	})
@@ -406,6 +491,7 @@ func (l *Listener) offer(en *entry, m *members) {
 // forget lets go of what is owed but replies: it will be read again from the
 // listener's place. Under mu.
 func (l *Listener) forget() {
+	l.turn++
 	for _, it := range l.queue {
 		if it.reply != nil {
 			it.at = parley.Position{}
@@ -415,26 +501,44 @@ func (l *Listener) forget() {
 	l.queue = nil
 }
 
-// owesRuns owes the beginning and text of the open runs that the listener hears
-// and was not told of yet. On the loop, under mu.
-func (l *Listener) owesRuns() {
-	for id, r := range l.feed.runs {
-		if _, begun := l.runs[id]; r.unknown {
-			continue
-		} else if !begun {
-			m, err := l.feed.membersFor(r.start)
-			if err != nil || !l.heard(r.start, m).told {
-				continue
-			}
+// hears lists the open runs that the listener is to hear now, in the order of
+// their ids. On the loop, without mu: it may read the store.
+func (l *Listener) hears() []*run {
+	var runs []*run
+	for _, r := range l.feed.runs {
+		if m := l.feed.begun(r); m != nil && l.heard(r.start, m).told {
+			runs = append(runs, r)
 		}
+	}
+	slices.SortFunc(runs, func(a, b *run) int { x, y := a.id(), b.id(); return bytes.Compare(x[:], y[:]) })
+	return runs
+}
+
+// oweRuns owes a live listener the beginning and text of the open runs that it
+// hears and was not told of yet. On the loop, without mu.
+func (l *Listener) oweRuns() {
+	if len(l.feed.runs) == 0 {
+		return
+	}
+	runs := l.hears()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != live {
+		return
+	}
+	for _, r := range runs {
 		text, _ := r.known()
-		l.push(item{run: r, upTo: len(text)})
+		if n, begun := l.runs[r.id()]; !begun || n < len(text) {
+			l.push(item{run: r, upTo: len(text)})
+			l.signal()
+		}
 	}
 }
 
 // reload tells the listener that something is gone for good, and goes on at
 // head. On the loop.
 func (l *Listener) reload(head parley.Position, reason string) {
+	defer l.oweRuns()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == gone {
@@ -442,18 +546,15 @@ func (l *Listener) reload(head parley.Position, reason string) {
 	}
 	l.hub.Reloads.Add(1)
 	l.forget()
-	if l.state == behind {
-		l.state = live
+	if l.state == behind || l.state == live {
+		l.goLive()
 	}
-	if l.state == live {
-		l.queue, l.replies = l.replies, nil
-	}
-	l.at, l.hasResumed = head, false
+	l.at, l.told, l.hasResumed = head, head, false
 	clear(l.runs)
+	clear(l.unended)
+	clear(l.answered)
+	clear(l.skip)
 	l.push(item{reply: l.reloadReply(reason), at: head})
-	if l.state == live {
-		l.owesRuns()
-	}
 	l.signal()
 }
 

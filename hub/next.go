@@ -22,9 +22,9 @@ func (l *Listener) Next(ctx context.Context, dst []byte) (frames []byte, more bo
 		l.mu.Unlock()
 		return dst, more, nil
 	case behind:
-		at := l.at
+		at, turn := l.at, l.turn
 		l.mu.Unlock()
-		return l.nextPage(ctx, dst, at)
+		return l.nextPage(ctx, dst, at, turn)
 	}
 	l.mu.Unlock()
 	return dst, false, nil
@@ -39,14 +39,17 @@ func (l *Listener) drain(dst []byte, list *[]item) []byte {
 			n++
 		}
 	}
-	if n == len(*list) {
-		clear(*list)
-		*list = (*list)[:0]
-	} else {
-		*list = append((*list)[:0], (*list)[n:]...)
+	rest := copy(*list, (*list)[n:])
+	clear((*list)[rest:])
+	*list = (*list)[:rest]
+	if rest == 0 && cap(*list) > keptItems {
+		*list = nil // who is idle again keeps no room for what it was owed
 	}
 	return dst
 }
+
+// keptItems is how long a queue may be that an idle listener keeps.
+const keptItems = 4
 
 // merge returns how many of the deltas at the head of a list may be passed over,
 // because another of the same run follows at once and can be told from where the
@@ -71,6 +74,9 @@ func (l *Listener) spell(dst []byte, it *item) []byte {
 	switch {
 	case it.entry != nil:
 		return l.spellEntry(dst, it.entry, it.view)
+	case it.run != nil && it.upTo == forgotten:
+		delete(l.runs, it.run.id())
+		return dst
 	case it.run != nil:
 		return l.spellRun(dst, it.run, it.upTo)
 	}
@@ -82,22 +88,24 @@ func (l *Listener) spell(dst []byte, it *item) []byte {
 
 // spellReply appends a reply, with the listener's cursor in those that carry one.
 func (l *Listener) spellReply(dst []byte, r parley.Reply) []byte {
-	cursor := ""
 	if l.ackCursors || l.tellCursors {
-		cursor = l.at.Cursor()
+		at := l.at
+		if len(l.unended) > 0 {
+			// Who resumed here would miss the end of what it heard begin.
+			at = l.told
+		}
+		switch reply := r.(type) {
+		case parley.Authenticated:
+			reply.Cursor = at.Cursor()
+			r, l.told = reply, at
+		case parley.Subscribed:
+			reply.Cursor = at.Cursor()
+			r, l.told = reply, at
+		case parley.CursorMoved:
+			reply.Cursor = at.Cursor()
+			r, l.told = reply, at
+		}
 	}
-	switch reply := r.(type) {
-	case parley.Authenticated:
-		reply.Cursor = cursor
-		r = reply
-	case parley.Subscribed:
-		reply.Cursor = cursor
-		r = reply
-	case parley.CursorMoved:
-		reply.Cursor = cursor
-		r = reply
-	}
-	l.told = l.at
 	return l.hub.AppendReply(dst, l.dialect, r)
 }
 
@@ -159,7 +167,16 @@ func (l *Listener) skipped(e *parley.Event) bool {
 		return false
 	}
 	b, ok := e.Body.(*parley.MessageBody)
-	return ok && b.Seq <= l.skip[e.Conversation]
+	if !ok || b.Seq > l.skip[e.Conversation] {
+		delete(l.skip, e.Conversation) // messages come in the order of their seq
+		return false
+	}
+	if b.Run != nil {
+		if _, begun := l.runs[b.Run.ID]; !begun {
+			mark(&l.answered, b.Run.ID)
+		}
+	}
+	return true
 }
 
 // spellDelta appends a piece of a run: the shared frame where it begins exactly
@@ -228,17 +245,25 @@ func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
 // streams, a listener that heard it begin is told the end instead.
 func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v parley.View) []byte {
 	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run.ID, Message: b.ID, Agent: b.Sender}, b.Content)
-	if l.hub.traits[l.dialect].endsStreams && l.begun(b.Run.ID, b.Run.After) {
+	if !l.hub.traits[l.dialect].endsStreams {
+		return l.write(dst, en, v)
+	}
+	if l.begun(b.Run.ID, b.Run.After) {
+		mark(&l.unended, b.Run.ID)
 		return dst
 	}
+	mark(&l.answered, b.Run.ID)
 	return l.write(dst, en, v)
 }
 
 // spellEnd appends a run's end.
 func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.View) []byte {
 	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
-	begun := l.begun(b.Run, b.After)
+	_, answered := l.answered[b.Run]
+	begun := l.begun(b.Run, b.After) && !answered
 	delete(l.runs, b.Run)
+	delete(l.unended, b.Run)
+	delete(l.answered, b.Run)
 	if l.hub.traits[l.dialect].endsStreams && !begun {
 		return dst
 	}
@@ -254,60 +279,71 @@ func (l *Listener) begun(run parley.RunID, after uint64) bool {
 
 // nextPage reads what comes after the listener's place, tells what concerns it,
 // and moves on; at the feed's place it becomes live.
-func (l *Listener) nextPage(ctx context.Context, dst []byte, at parley.Position) ([]byte, bool, error) {
+func (l *Listener) nextPage(ctx context.Context, dst []byte, at parley.Position, turn uint64) ([]byte, bool, error) {
 	f := l.feed
 	var page []*entry
-	var applied parley.Position
-	fromRing, flipped := false, false
+	var end parley.Position
+	var fromRing, more bool
 	ok := f.do(func() {
-		applied = f.applied
-		if at.Offset >= applied.Offset {
-			flipped = l.flip(at)
+		if end = f.applied; at.Offset >= end.Offset {
+			more = l.flip(turn)
 			return
 		}
 		page, fromRing = f.ringAfter(at.Offset, l.hub.sizes.page)
 	})
-	if !ok {
+	switch {
+	case !ok:
 		return dst, false, ErrClosed
-	}
-	if flipped {
+	case at.Offset >= end.Offset:
 		l.known = nil
-		return dst, true, nil
+		return dst, more, nil
+	case fromRing && len(page) == l.hub.sizes.page:
+		end = page[len(page)-1].event.Position
 	}
 	l.hub.Pages.Add(1)
-	end := applied
-	if fromRing {
-		if len(page) == l.hub.sizes.page {
-			end = page[len(page)-1].event.Position
-		}
-	} else {
+	if !fromRing {
 		var err error
-		if page, end, err = l.storePage(ctx, at, applied); errors.Is(err, parley.ErrGone) {
-			f.do(func() { l.reload(f.applied, "events are no longer kept") })
+		if page, end, err = l.storePage(ctx, at, end); errors.Is(err, parley.ErrGone) {
+			f.do(func() { l.lost(turn) })
 			return dst, true, nil
 		} else if err != nil {
 			return dst, false, err
 		}
 	}
-	dst, err := l.tellPage(ctx, dst, page, end)
-	return dst, true, err
+	dst, err := l.tellPage(ctx, dst, page, end, turn)
+	return dst, err == nil, err
 }
 
-// flip makes the listener live, at the feed's place, and owes it the open runs.
-// On the loop. It reports false where the listener is not behind at that place.
-func (l *Listener) flip(at parley.Position) bool {
+// flip makes a listener that has all that the feed applied live, and owes it the
+// open runs. One that is ahead of the feed, because its cursor is of another node,
+// waits until the feed has come there. It reports whether there is something to
+// do at once. On the loop.
+func (l *Listener) flip(turn uint64) bool {
+	defer l.oweRuns()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != behind || l.at != at {
+	if l.state != behind || l.turn != turn {
 		return true
 	}
-	l.state = live
-	l.queue, l.replies = append(l.queue, l.replies...), nil
-	if l.feed.applied != l.told && l.tellCursors {
+	if l.at.Offset > l.feed.applied.Offset {
+		l.feed.ahead[l] = struct{}{}
+		return false
+	}
+	l.goLive()
+	if l.tellCursors && l.at != l.told && len(l.unended) == 0 {
 		l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.at})
 	}
-	l.owesRuns()
 	return true
+}
+
+// lost tells a listener to reload whose next page is no longer kept. On the loop.
+func (l *Listener) lost(turn uint64) {
+	l.mu.Lock()
+	still := l.state == behind && l.turn == turn
+	l.mu.Unlock()
+	if still {
+		l.reload(l.feed.applied, "events are no longer kept")
+	}
 }
 
 // storePage reads a page from the store.
@@ -387,7 +423,7 @@ func ChannelOf(source string) (channel string, ofConversations bool) {
 
 // tellPage spells the entries that the listener is to hear and moves its place
 // to end.
-func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end parley.Position) ([]byte, error) {
+func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end parley.Position, turn uint64) ([]byte, error) {
 	for _, en := range page {
 		m, err := l.membersAt(ctx, en.event)
 		if err != nil {
@@ -395,9 +431,9 @@ func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end 
 		}
 		v := l.heard(en.event, m)
 		l.mu.Lock()
-		if l.state != behind {
+		if l.state != behind || l.turn != turn {
 			l.mu.Unlock()
-			return dst, nil // detached, or told to reload
+			return dst, nil // detached, told to reload, or waiting for a history
 		}
 		if v.told {
 			dst = l.spellEntry(dst, en, v.view)
@@ -410,7 +446,7 @@ func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end 
 		}
 	}
 	l.mu.Lock()
-	if l.state == behind && end.Offset >= l.at.Offset {
+	if l.state == behind && l.turn == turn && end.Offset >= l.at.Offset {
 		l.at = end
 	}
 	l.mu.Unlock()

@@ -20,6 +20,7 @@ type run struct {
 	// Owned by the feed's loop.
 	asking  bool            // a snapshot was asked for
 	unknown bool            // its row has not been read yet: start is not to be told
+	held    bool            // start waits for the feed to come to where the run began
 	waiting []*parley.Event // deltas that came while it was not there
 }
 
