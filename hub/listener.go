@@ -82,8 +82,8 @@ type Listener struct {
 	// those whose end will not be because their message was: on surfaces that end
 	// streams.
 	unended, answered map[parley.RunID]struct{}
-	// skip: messages up to this seq were told as history.
-	skip map[parley.ConversationID]uint64
+	// skip lists the seqs of the messages that were told as history, ascending.
+	skip map[parley.ConversationID][]uint64
 
 	// Owned by Next.
 	known map[parley.ConversationID]*members // while behind
@@ -308,11 +308,17 @@ func (l *Listener) GiveUp() {
 		defer l.oweRuns()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.state == held {
-			l.at, l.hasResumed = l.feed.applied, false
-			l.goLive()
-			l.signal()
+		if l.state != held {
+			return
 		}
+		l.hasResumed = false
+		if l.at.Offset > l.feed.applied.Offset {
+			l.state = behind // what comes until its feed is there it has heard elsewhere
+		} else {
+			l.at = l.feed.applied
+			l.goLive()
+		}
+		l.signal()
 	})
 }
 
@@ -344,8 +350,8 @@ func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
 }
 
 // SubscribeWithHistory adds an interest in one conversation, with its messages
-// after sub.AfterSeq told first: history reads them, and what it returned is not
-// told again. It runs off the feed's loop, after the interest holds, so that
+// after sub.AfterSeq told first: history reads them, ascending, and what it
+// returned is not told again. It runs off the feed's loop, after the interest holds, so that
 // nothing falls between history and what is live.
 func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply, history func() ([]parley.Message, error)) error {
 	id := sub.Interest.Conversations[0]
@@ -367,13 +373,16 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 	if l.state != waiting {
 		return err
 	}
+	if l.skip == nil {
+		l.skip = map[parley.ConversationID][]uint64{}
+	}
+	told := l.skip[id]
 	for i := range messages {
 		l.push(item{reply: parley.History{Message: &messages[i]}})
-		if l.skip == nil {
-			l.skip = map[parley.ConversationID]uint64{}
-		}
-		l.skip[id] = max(l.skip[id], messages[i].Seq)
+		told = append(told, messages[i].Seq)
 	}
+	slices.Sort(told)
+	l.skip[id] = slices.Compact(told)
 	l.state = behind
 	l.signal()
 	return err

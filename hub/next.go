@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	parley "github.com/parley-chat/parley"
 )
@@ -167,8 +168,15 @@ func (l *Listener) skipped(e *parley.Event) bool {
 		return false
 	}
 	b, ok := e.Body.(*parley.MessageBody)
-	if !ok || b.Seq > l.skip[e.Conversation] {
+	told := l.skip[e.Conversation]
+	if !ok || len(told) == 0 {
+		return false
+	}
+	if b.Seq > told[len(told)-1] {
 		delete(l.skip, e.Conversation) // messages come in the order of their seq
+		return false
+	}
+	if _, found := slices.BinarySearch(told, b.Seq); !found {
 		return false
 	}
 	if b.Run != nil {
