@@ -82,8 +82,8 @@ type Listener struct {
 	// those whose end will not be because their message was: on surfaces that end
 	// streams.
 	unended, answered map[parley.RunID]struct{}
-	// skip lists the seqs of the messages that were told as history, ascending.
-	skip map[parley.ConversationID][]uint64
+	// skip are the messages that were told as history.
+	skip map[parley.ConversationID]seqs
 
 	// Owned by Next.
 	known map[parley.ConversationID]*members // while behind
@@ -374,15 +374,12 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 		return err
 	}
 	if l.skip == nil {
-		l.skip = map[parley.ConversationID][]uint64{}
+		l.skip = map[parley.ConversationID]seqs{}
 	}
-	told := l.skip[id]
+	l.skip[id] = l.skip[id].with(messages)
 	for i := range messages {
 		l.push(item{reply: parley.History{Message: &messages[i]}})
-		told = append(told, messages[i].Seq)
 	}
-	slices.Sort(told)
-	l.skip[id] = slices.Compact(told)
 	l.state = behind
 	l.signal()
 	return err
@@ -399,9 +396,6 @@ func (l *Listener) Unsubscribe(un *parley.Unsubscribe, ack parley.Reply) {
 		l.imu.Lock()
 		l.interests.remove(un.Ref, &un.Interest)
 		l.imu.Unlock()
-		for _, id := range un.Interest.Conversations {
-			delete(l.skip, id)
-		}
 		l.index()
 		l.mu.Unlock()
 		hears := l.hears()

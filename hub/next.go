@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	parley "github.com/parley-chat/parley"
 )
@@ -168,15 +167,10 @@ func (l *Listener) skipped(e *parley.Event) bool {
 		return false
 	}
 	b, ok := e.Body.(*parley.MessageBody)
-	told := l.skip[e.Conversation]
-	if !ok || len(told) == 0 {
-		return false
-	}
-	if b.Seq > told[len(told)-1] {
-		delete(l.skip, e.Conversation) // messages come in the order of their seq
-		return false
-	}
-	if _, found := slices.BinarySearch(told, b.Seq); !found {
+	if !ok || !l.skip[e.Conversation].has(b.Seq) {
+		if ok && l.skip[e.Conversation].passed(b.Seq) {
+			delete(l.skip, e.Conversation) // messages come in the order of their seq
+		}
 		return false
 	}
 	if b.Run != nil {

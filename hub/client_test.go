@@ -1,0 +1,456 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing/synctest"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// The kinds of client.
+const (
+	kindEvents = iota // channels, all known at once
+	kindNamed         // conversations by name
+	kindBot           // the same, on a surface that ends streams
+	kindTopics        // patterns
+)
+
+// client is someone who connects again and again, with the last cursor it got.
+type client struct {
+	sim    *sim
+	name   string
+	kind   int
+	who    parley.Principal
+	wishes []parley.Subscribe // what it subscribes to on this connection or the next
+
+	cursor    string
+	at        uint64 // the cursor's offset
+	origins   map[string]bool
+	answered  map[uint64]bool // bot: runs whose outcome it was told, ever
+	mayReload bool
+	reloads   int
+
+	// Of this connection.
+	l         *Listener
+	node      *simNode
+	origin    string
+	woken     atomic.Bool // Wake was called
+	more      bool        // Next said so
+	reading   bool        // Next is at work
+	heldBack  bool        // resume is to come
+	base      uint64      // nothing at or below it is owed
+	perhapsTo uint64      // nor surely at or below this
+	checked   uint64      // all that is owed up to here was told
+	last      uint64
+	spans     []span
+	got       map[uint64]bool
+	history   map[[2]uint64]bool
+	texts     map[uint64]string // of the runs it heard begin
+	over      map[uint64]bool
+}
+
+func (s *sim) newClient() *client {
+	n := len(s.clients)
+	c := &client{sim: s, name: fmt.Sprintf("client %d", n), kind: n % 4, origins: map[string]bool{}, answered: map[uint64]bool{}}
+	if n >= 4 {
+		c.kind = s.rng.IntN(4)
+	}
+	scopes := [][]parley.Scope{
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeMemoryRead},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead, parley.ScopeConversationsReadAll},
+	}
+	c.who = parley.Principal{Org: testOrg, ID: pick(s.rng, simPeople), Kind: parley.KindUser, Scopes: parley.NewScopes(pick(s.rng, scopes)...)}
+	if c.kind == kindBot && s.rng.IntN(4) == 0 {
+		c.who.ID = simAgent
+	}
+	return c
+}
+
+// clientReads lets one client's writer run once.
+func (s *sim) clientReads() {
+	if c := pick(s.rng, s.clients); c.l != nil && c.due() && !c.reading {
+		c.read(false)
+	}
+}
+
+// due reports whether the writer has been told that there is something.
+func (c *client) due() bool { return c.more || c.woken.Load() }
+
+// read takes what Next gives; with cut, the connection breaks somewhere in it.
+func (c *client) read(cut bool) {
+	l := c.l
+	c.reading = true
+	c.woken.Store(false)
+	data, more, err := l.Next(context.WithValue(context.Background(), duringNext{}, true), nil)
+	c.reading = false
+	if c.l != l {
+		return // it went away meanwhile; nothing was written
+	}
+	if err != nil && !errors.Is(err, parley.ErrUnavailable) {
+		c.sim.fatalf("%s: next: %v", c.name, err)
+	}
+	c.more = more || err != nil
+	if cut {
+		data = data[:c.sim.rng.IntN(len(data)+1)]
+	}
+	for _, l := range readLines(c.sim.t, data) {
+		c.sim.trace("%s: %+v", c.name, l)
+		c.hear(l)
+	}
+}
+
+// clientActs lets one client do something else.
+func (s *sim) clientActs() {
+	c := pick(s.rng, s.clients)
+	if c.l == nil {
+		c.attach()
+		return
+	}
+	switch n := s.rng.IntN(20); {
+	case c.heldBack:
+		c.resume(n)
+	case n < 3 && !c.reading:
+		c.read(true)
+		c.detach()
+	case n < 4:
+		c.detach()
+	case n < 9:
+		c.subscribe()
+	case n < 11:
+		c.unsubscribe()
+	case n < 13 && !c.reading:
+		c.subscribeWithHistory()
+	case n < 15:
+		c.l.TellCursor()
+	case n < 17:
+		c.l.Say(parley.Pong{})
+	}
+}
+
+func (c *client) applied() (offset uint64) {
+	c.l.feed.do(func() { offset = c.l.feed.applied.Offset })
+	return offset
+}
+
+// attach connects, with the last cursor where there is one.
+func (c *client) attach() {
+	s := c.sim
+	c.node = pick(s.rng, s.nodes)
+	c.origin = ""
+	if c.kind == kindBot {
+		c.origin = fmt.Sprintf("conn%d", s.store.newID())
+		c.origins[c.origin] = true
+	}
+	cfg := ListenerConfig{
+		Principal: c.who, Dialect: [...]string{"events", "topics", "bot", "topics"}[c.kind], Origin: c.origin,
+		Wake:       func() { c.woken.Store(true) },
+		AckCursors: c.kind == kindTopics,
+	}
+	resume := c.cursor != "" && s.rng.IntN(5) > 0
+	if resume {
+		cfg.Resume, cfg.Cursor, cfg.TellCursors = true, c.cursor, true
+	}
+	if c.kind == kindEvents {
+		if len(c.wishes) == 0 {
+			c.wishes = []parley.Subscribe{c.wish()}
+		}
+		cfg.Interest, cfg.Complete = c.wishes[0].Interest, true
+	} else if !resume || s.rng.IntN(4) == 0 {
+		c.wishes = nil
+	}
+	l, err := c.node.hub.Attach(cfg)
+	if err != nil {
+		if !s.store.failing {
+			s.fatalf("%s: attach: %v", c.name, err)
+		}
+		return
+	}
+	c.l, c.more, c.spans, c.got, c.history = l, true, nil, map[uint64]bool{}, nil
+	c.forgetRuns()
+	c.over = map[uint64]bool{}
+	c.base, c.perhapsTo, c.last = c.applied(), 0, 0
+	if resume && !c.lostCursor() {
+		c.base = c.at
+	} else {
+		clear(c.answered)
+	}
+	c.checked = c.base
+	c.heldBack = l.Held()
+	if c.kind == kindEvents {
+		c.spans = []span{{c.wishes[0], c.base, forEver, 0}}
+	}
+	s.trace("%s (%s) attaches to %s at %d, resume %t, held %t", c.name, c.who.ID, c.node.name, c.base, resume, c.heldBack)
+}
+
+// lostCursor reports whether the cursor's place is no longer in the log.
+func (c *client) lostCursor() bool {
+	at, _ := parley.ParseCursor(c.cursor)
+	store := c.sim.store
+	return at.Offset > uint64(len(store.at)) || at.Offset > 0 && store.at[at.Offset-1] != at
+}
+
+func (c *client) forgetRuns() { c.texts = map[uint64]string{} }
+
+func (c *client) detach() {
+	if c.l == nil {
+		return
+	}
+	c.sim.trace("%s leaves at %d", c.name, c.at)
+	c.l.Detach()
+	c.l = nil
+}
+
+// resume ends the wait that a named cursor began.
+func (c *client) resume(n int) {
+	if n == 0 {
+		synctest.Wait()
+		c.l.GiveUp()
+		c.heldBack = false
+		c.wishes = nil
+		c.perhapsTo = c.applied()
+		c.checked = c.perhapsTo
+		return
+	}
+	if n > 10 {
+		return
+	}
+	if len(c.wishes) == 0 {
+		c.wishes = []parley.Subscribe{c.wish()}
+	}
+	var acks []parley.Reply
+	for _, w := range c.wishes {
+		acks = append(acks, parley.Subscribed{Request: w})
+		c.spans = append(c.spans, span{w, c.base, forEver, 0})
+	}
+	c.l.Resume(c.wishes, acks)
+	c.heldBack = false
+	c.sim.trace("%s resumes with %d interests", c.name, len(c.wishes))
+}
+
+// wish makes up something to ask for.
+func (c *client) wish() parley.Subscribe {
+	s := c.sim
+	conversation := pick(s.rng, s.conversations).id
+	switch c.kind {
+	case kindEvents:
+		return parley.Subscribe{Interest: parley.Interest{Channels: pick(s.rng, [][]string{
+			{parley.ChannelConversation}, {parley.ChannelConversation, "app"}, {parley.ChannelMemory, "app"},
+		})}}
+	case kindTopics:
+		var patterns []parley.Pattern
+		for range 1 + s.rng.IntN(2) {
+			p, err := parley.ParsePattern(pick(s.rng, []string{
+				"events.org_test.*.*.*.*",
+				"events.org_test.conversations.conversation.message_posted.*",
+				"events.org_test.conversations.conversation.message_stream.*",
+				"events.org_test.conversations.*.*." + conversation.String(),
+				"events.org_test.app.*.*.*",
+				"events.*.memory.*.created.*",
+			}))
+			if err != nil {
+				s.fatalf("%v", err)
+			}
+			patterns = append(patterns, p)
+		}
+		return parley.Subscribe{Ref: fmt.Sprintf("r%d", s.rng.IntN(3)), Interest: parley.Interest{Patterns: patterns}}
+	}
+	return parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{conversation}}}
+}
+
+// subscribe asks for one thing more, or again.
+func (c *client) subscribe() {
+	if c.kind == kindEvents || c.heldBack {
+		return
+	}
+	w := c.wish()
+	if len(c.wishes) > 0 && c.sim.rng.IntN(4) == 0 {
+		w = pick(c.sim.rng, c.wishes)
+	}
+	from := c.applied()
+	c.noteSubscribed(w, from)
+	c.l.Subscribe(&w, parley.Subscribed{Request: w})
+	c.sim.trace("%s subscribes to %+v after %d", c.name, w.Interest, from)
+}
+
+func (c *client) noteSubscribed(w parley.Subscribe, from uint64) {
+	if w.Ref != "" {
+		c.noteReplaced(w)
+	}
+	c.spans = append(c.spans, span{w, from, forEver, 0})
+	c.wishes = append(c.wishes, w)
+}
+
+// noteReplaced ends the subscription that had the same ref: what it still named
+// and the new one does not may be told or not.
+func (c *client) noteReplaced(w parley.Subscribe) {
+	place, now := c.place()
+	var kept []parley.Subscribe
+	for _, old := range c.wishes {
+		if old.Ref != w.Ref {
+			kept = append(kept, old)
+		}
+	}
+	c.wishes = kept
+	for i := range c.spans {
+		s := &c.spans[i]
+		if s.sub.Ref != w.Ref || s.to != forEver {
+			continue
+		}
+		s.to, s.maybe = place, now
+		// A pattern that is named again goes on without a gap.
+		again := s.sub
+		again.Interest.Patterns = nil
+		for _, p := range s.sub.Interest.Patterns {
+			for _, q := range w.Interest.Patterns {
+				if p.Text == q.Text {
+					again.Interest.Patterns = append(again.Interest.Patterns, p)
+				}
+			}
+		}
+		if len(again.Interest.Patterns) > 0 {
+			c.spans = append(c.spans, span{again, s.from, forEver, 0})
+		}
+	}
+}
+
+// place returns how far the listener was told, and how far its feed is.
+func (c *client) place() (told, applied uint64) {
+	c.l.feed.do(func() {
+		c.l.mu.Lock()
+		defer c.l.mu.Unlock()
+		told, applied = c.l.at.Offset, c.l.feed.applied.Offset
+	})
+	return min(told, applied), max(told, applied)
+}
+
+func (c *client) unsubscribe() {
+	if c.kind == kindEvents || len(c.wishes) == 0 || c.heldBack || c.reading {
+		return
+	}
+	w := pick(c.sim.rng, c.wishes)
+	place, now := c.place()
+	same := func(o parley.Subscribe) bool {
+		if w.Ref != "" {
+			return o.Ref == w.Ref
+		}
+		return o.Interest.Conversations[0] == w.Interest.Conversations[0]
+	}
+	var kept []parley.Subscribe
+	for _, o := range c.wishes {
+		if !same(o) {
+			kept = append(kept, o)
+		}
+	}
+	c.wishes = kept
+	for i := range c.spans {
+		if s := &c.spans[i]; same(s.sub) && s.to == forEver {
+			s.to, s.maybe = place, now
+		}
+	}
+	un := parley.Unsubscribe{Ref: w.Ref, Interest: w.Interest}
+	c.l.Unsubscribe(&un, parley.Unsubscribed{Request: un})
+	// Which streams end for it here the model cannot say.
+	c.read(false)
+	c.detach()
+}
+
+// subscribeWithHistory asks for a conversation with its earlier messages, while
+// others go on posting.
+func (c *client) subscribeWithHistory() {
+	s := c.sim
+	if c.kind != kindBot && c.kind != kindNamed || c.heldBack || s.nested {
+		return
+	}
+	w := c.wish()
+	conversation := w.Interest.Conversations[0]
+	w.HasAfterSeq, w.AfterSeq = true, uint64(s.rng.IntN(5))
+	c.noteSubscribed(w, c.applied())
+	err := c.l.SubscribeWithHistory(&w, parley.Subscribed{Request: w}, func() ([]parley.Message, error) {
+		s.nested = true
+		defer func() { s.nested = false }()
+		for range s.rng.IntN(6) {
+			s.one()
+		}
+		if s.rng.IntN(8) == 0 {
+			return nil, parley.ErrUnavailable
+		}
+		var out []parley.Message
+		for _, list := range [][]*fact{s.facts, s.unplaced} {
+			for _, f := range list {
+				m, ok := f.event.Body.(*parley.MessageBody)
+				internal, in := f.hearers[c.who.ID]
+				if ok && in && f.event.Conversation == conversation && m.Seq > w.AfterSeq && (internal || !m.Internal) {
+					out = append(out, m.Message)
+				}
+			}
+		}
+		return out, nil
+	})
+	if err != nil && !errors.Is(err, parley.ErrUnavailable) {
+		s.fatalf("%s: history: %v", c.name, err)
+	}
+	s.trace("%s subscribed with history of %d", c.name, num(conversation))
+}
+
+// settle reads all that is owed and checks that nothing is missing.
+func (c *client) settle() {
+	s := c.sim
+	if c.l == nil || c.reading {
+		return
+	}
+	if c.heldBack {
+		c.resume(1)
+	}
+	for n := 0; c.due() || n < 1; n++ {
+		if n > 10_000 {
+			s.fatalf("%s is never done", c.name)
+		}
+		nested := s.nested
+		s.nested = true
+		c.read(false)
+		s.nested = nested
+		synctest.Wait()
+	}
+	c.checkUpTo(uint64(len(s.facts)), "all is quiet")
+	for _, f := range s.facts {
+		if end, ok := f.event.Body.(*parley.RunBody); ok && c.expects(f) == surely {
+			if _, open := c.texts[num(end.Run)]; open {
+				s.fatalf("%s was never told the end of run %d, offset %d", c.name, num(end.Run), f.event.Position.Offset)
+			}
+		}
+	}
+}
+
+// restored notes that the log was taken back.
+func (c *client) restored(offset uint64) {
+	c.mayReload = true
+	c.reloads = 0
+	clear(c.answered)
+	c.base, c.last = min(c.base, offset), min(c.last, offset)
+	c.got = map[uint64]bool{}
+	c.perhapsTo = forEver
+	c.checked = forEver
+}
+
+// reloaded checks that the client was told that the log was taken back.
+func (c *client) reloaded() {
+	if c.l == nil {
+		return
+	}
+	for c.due() {
+		c.read(false)
+		synctest.Wait()
+	}
+	if c.reloads == 0 {
+		c.sim.fatalf("%s is not told to reload", c.name)
+	}
+	c.perhapsTo = c.applied()
+	c.checked = c.perhapsTo
+	c.detach() // the model begins anew
+	c.cursor = pick(c.sim.rng, []string{c.cursor, ""})
+}

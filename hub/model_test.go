@@ -1,0 +1,301 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// fact is what the model remembers of a durable event: who was in its
+// conversation when it was committed, and whether they hear what is internal.
+type fact struct {
+	event   *parley.Event
+	kind    parley.ConversationKind
+	hearers map[parley.PrincipalID]bool
+	erased  bool
+}
+
+// owed says what a client must be told.
+type owed int
+
+const (
+	never owed = iota
+	perhaps
+	surely
+)
+
+// span is an interest with the offsets at which it held: after from, up to to.
+// Up to maybe it may or may not have held.
+type span struct {
+	sub             parley.Subscribe
+	from, to, maybe uint64
+}
+
+const forEver = ^uint64(0)
+
+// expects is the whole contract of who hears what, said naively (contracts.md
+// sections 9 and 10, design.md P6).
+func (c *client) expects(f *fact) owed {
+	e := f.event
+	offset := e.Position.Offset
+	if offset <= c.base {
+		return never
+	}
+	internal, allowed := c.access(f)
+	if !allowed || e.Internal && !internal {
+		return never
+	}
+	if c.kind == kindEvents && e.Type == parley.RunEnded {
+		return never
+	}
+	answer := c.asked(e, offset)
+	if answer == never {
+		return never
+	}
+	if m, ok := e.Body.(*parley.MessageBody); ok && m.Origin != "" && c.origins[m.Origin] {
+		if m.Origin == c.origin {
+			return never
+		}
+		return perhaps // who comes back may be told what it said itself
+	}
+	if f.erased || offset <= c.perhapsTo {
+		return perhaps
+	}
+	return answer
+}
+
+// access says whether the principal may hear the fact, and what is internal.
+func (c *client) access(f *fact) (internal, allowed bool) {
+	e := f.event
+	all := c.who.Can(parley.ScopeConversationsReadAll)
+	switch {
+	case !e.Conversation.IsZero():
+		internal, in := f.hearers[c.who.ID]
+		if !in {
+			reads := c.kind == kindTopics && c.who.Can(parley.ScopeOrgRead)
+			return all, reads && (f.kind != parley.KindDirect || all)
+		}
+		return internal || all, true
+	case len(e.Targets) > 0:
+		return false, slices.Contains(e.Targets, c.who.ID)
+	case e.Channel == parley.ChannelMemory:
+		return false, c.who.Can(parley.ScopeMemoryRead)
+	}
+	return false, true
+}
+
+// asked says whether an interest named the event when it happened.
+func (c *client) asked(e *parley.Event, offset uint64) owed {
+	if c.kind == kindBot && e.Type == parley.ConversationCreated {
+		return surely
+	}
+	answer := never
+	for _, s := range c.spans {
+		if offset <= s.from || !names(&s.sub.Interest, e) {
+			continue
+		}
+		if offset <= s.to {
+			return surely
+		}
+		if offset <= s.maybe {
+			answer = perhaps
+		}
+	}
+	return answer
+}
+
+func names(i *parley.Interest, e *parley.Event) bool {
+	if slices.Contains(i.Channels, e.Channel) || !e.Conversation.IsZero() && slices.Contains(i.Conversations, e.Conversation) {
+		return true
+	}
+	topic := parley.TopicOf(e)
+	return slices.ContainsFunc(i.Patterns, func(p parley.Pattern) bool { return p.Matches(&topic, e) })
+}
+
+// hear holds a frame against the model.
+func (c *client) hear(l line) {
+	s := c.sim
+	if l.offset > 0 {
+		c.hearDurable(l)
+	}
+	switch l.kind {
+	case "Reload":
+		if !c.mayReload {
+			s.fatalf("%s is told to reload (%s): nothing was lost", c.name, l.text)
+		}
+		c.reloads++
+		c.forgetRuns()
+		c.perhapsTo = max(c.perhapsTo, c.applied())
+		c.checked = c.perhapsTo
+	case "History":
+		if c.history == nil {
+			c.history = map[[2]uint64]bool{}
+		}
+		c.history[[2]uint64{l.conversation, l.n}] = true
+	case string(parley.StreamStarted), string(parley.StreamDelta), string(parley.TypingStarted), string(parley.ToolCalled):
+		c.hearLive(l)
+	}
+	if l.cursor != "" {
+		c.hearCursor(l)
+	}
+}
+
+func (c *client) hearDurable(l line) {
+	s := c.sim
+	if l.offset <= c.last {
+		s.fatalf("%s hears offset %d after %d", c.name, l.offset, c.last)
+	}
+	c.last = l.offset
+	if l.offset > uint64(len(s.facts)) {
+		s.fatalf("%s hears offset %d of %d", c.name, l.offset, len(s.facts))
+	}
+	f := s.facts[l.offset-1]
+	if string(f.event.Type) != l.kind {
+		s.fatalf("%s hears offset %d as %s, it is %s", c.name, l.offset, l.kind, f.event.Type)
+	}
+	if c.expects(f) == never {
+		s.fatalf("%s (%s) must not hear offset %d, %s in %d; base %d, spans %+v", c.name, c.who.ID, l.offset, l.kind, l.conversation, c.base, c.spans)
+	}
+	if internal, _ := c.access(f); internal != (l.view == "internal") && !f.event.Conversation.IsZero() {
+		s.fatalf("%s hears offset %d in view %s", c.name, l.offset, l.view)
+	}
+	if l.kind == string(parley.MessageCreated) && c.history[[2]uint64{l.conversation, l.n}] {
+		s.fatalf("%s is told message %d of %d again after its history", c.name, l.n, l.conversation)
+	}
+	c.got[l.offset] = true
+	c.hearOutcome(l)
+}
+
+// hearOutcome checks the text of a run against what was assembled from deltas.
+func (c *client) hearOutcome(l line) {
+	s := c.sim
+	message, end := l.kind == string(parley.MessageCreated) && l.run != 0, l.kind == string(parley.RunEnded)
+	if !message && !end {
+		return
+	}
+	text, begun := c.texts[l.run]
+	if c.kind == kindBot {
+		if c.answered[l.run] {
+			s.fatalf("%s is told the outcome of run %d twice", c.name, l.run)
+		}
+		c.answered[l.run] = true
+		if message && begun {
+			s.fatalf("%s heard run %d begin and is told its message", c.name, l.run)
+		}
+	}
+	if begun && text != l.text {
+		s.fatalf("%s assembled %q of run %d, which became %q", c.name, text, l.run, l.text)
+	}
+	if end || c.kind == kindBot {
+		delete(c.texts, l.run)
+		c.over[l.run] = true
+	}
+}
+
+// hearLive checks what is not stored.
+func (c *client) hearLive(l line) {
+	s := c.sim
+	// Nothing may be heard before what its author knew.
+	for o := uint64(len(s.facts)); o > c.checked; o-- {
+		f := s.facts[o-1]
+		if num(f.event.Conversation) == l.conversation && f.event.ChangeSeq <= l.changeSeq && c.expects(f) == surely && !c.satisfied(f) {
+			s.fatalf("%s hears %s of change_seq %d before offset %d, change_seq %d", c.name, l.kind, l.changeSeq, o, f.event.ChangeSeq)
+		}
+	}
+	text, begun := c.texts[l.run]
+	switch l.kind {
+	case string(parley.StreamStarted):
+		if begun || c.over[l.run] {
+			s.fatalf("%s hears run %d begin again (over: %t)", c.name, l.run, c.over[l.run])
+		}
+		c.texts[l.run] = ""
+	case string(parley.StreamDelta):
+		if !begun || l.n != uint64(len(text)) {
+			s.fatalf("%s hears bytes %d of run %d, it has %d (begun: %t)", c.name, l.n, l.run, len(text), begun)
+		}
+		c.texts[l.run] = text + l.text
+		for _, r := range s.runs {
+			if num(r.row.ID) == l.run && !strings.HasPrefix(r.text, c.texts[l.run]) {
+				s.fatalf("%s hears %q of run %d, which says %q", c.name, c.texts[l.run], l.run, r.text)
+			}
+		}
+	}
+	for _, m := range s.store.stays[id2conv(l.conversation)] {
+		if m.Principal == c.who.ID && (m.Open() || m.To >= l.changeSeq) {
+			return
+		}
+	}
+	if c.kind != kindTopics || !c.who.Can(parley.ScopeOrgRead) {
+		s.fatalf("%s hears %s of %d, where it is not", c.name, l.kind, l.conversation)
+	}
+}
+
+// satisfied reports whether the client has what a fact tells.
+func (c *client) satisfied(f *fact) bool {
+	if c.got[f.event.Position.Offset] {
+		return true
+	}
+	// Either the message of a run or its end is told on a surface that ends streams;
+	// checkOutcome sees to that.
+	if f.event.Type == parley.RunEnded {
+		return c.kind == kindBot
+	}
+	m, ok := f.event.Body.(*parley.MessageBody)
+	if !ok {
+		return false
+	}
+	if c.history[[2]uint64{num(f.event.Conversation), m.Seq}] {
+		return true
+	}
+	return c.kind == kindBot && m.Run != nil
+}
+
+// hearCursor holds a cursor to its promise: all that was owed up to it was told.
+func (c *client) hearCursor(l line) {
+	s := c.sim
+	at, err := parley.ParseCursor(l.cursor)
+	if err != nil || at.Offset > uint64(len(s.facts)) {
+		s.fatalf("%s hears the cursor %q of %d events: %v", c.name, l.cursor, len(s.facts), err)
+	}
+	c.cursor, c.at = l.cursor, at.Offset
+	c.checkUpTo(at.Offset, "told its cursor")
+}
+
+func (c *client) checkUpTo(offset uint64, when string) {
+	s := c.sim
+	for ; c.checked < offset; c.checked++ {
+		f := s.facts[c.checked]
+		if end, ok := f.event.Body.(*parley.RunBody); ok && c.kind == kindBot {
+			c.checkOutcome(f, end, when)
+			continue
+		}
+		if c.expects(f) == surely && !c.satisfied(f) {
+			s.fatalf("%s (%s, kind %d) has lost offset %d, %s in %d, when %s at %d; base %d, spans %+v",
+				c.name, c.who.ID, c.kind, f.event.Position.Offset, f.event.Type, num(f.event.Conversation), when, offset, c.base, c.spans)
+		}
+	}
+}
+
+// checkOutcome: a run that became a message is told once, as one or the other.
+func (c *client) checkOutcome(f *fact, end *parley.RunBody, when string) {
+	if c.expects(f) != surely || c.answered[num(end.Run)] {
+		return
+	}
+	message := c.sim.facts[max(f.event.Position.Offset, 2)-2]
+	m, ok := message.event.Body.(*parley.MessageBody)
+	if !ok || m.Run == nil || m.Run.ID != end.Run || c.expects(message) != surely && !c.began(end) {
+		if !c.began(end) {
+			return
+		}
+	}
+	if ok && c.history[[2]uint64{num(f.event.Conversation), m.Seq}] && !c.began(end) {
+		return
+	}
+	c.sim.fatalf("%s is told neither message nor end of run %d when %s; base %d", c.name, num(end.Run), when, c.base)
+}
+
+func (c *client) began(end *parley.RunBody) bool {
+	_, begun := c.texts[num(end.Run)]
+	return begun
+}
