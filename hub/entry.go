@@ -7,14 +7,24 @@ import (
 )
 
 // entry is one applied event with its encodings, made when first wanted and
-// shared by all listeners. An entry is immutable but for its frames.
+// shared by all listeners. An entry is immutable but for its topic and
+// frames.
 type entry struct {
 	event *parley.Event
 	// run is set on what belongs to a run whose text the feed keeps.
 	run *run
 
+	named sync.Once // makes topic
+	topic parley.Topic
+
 	mu     sync.Mutex
 	frames [][parley.Views]encoding // by dialect
+}
+
+// topicOf is the topic that the event is heard under, made when first wanted.
+func (e *entry) topicOf() *parley.Topic {
+	e.named.Do(func() { e.topic = parley.TopicOf(e.event) })
+	return &e.topic
 }
 
 type encoding struct {

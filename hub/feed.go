@@ -659,9 +659,10 @@ func (f *feed) intoRun(id parley.RunID, en *entry) bool {
 	}
 	switch b := e.Body.(type) {
 	case *parley.DeltaBody:
-		if b.Epoch < r.start.Body.(*parley.RunBody).Epoch {
+		if b.Epoch < r.epoch {
 			return false
 		}
+		r.epoch = b.Epoch
 		if r.asking {
 			if len(r.waiting) < maxHeld {
 				r.waiting = append(r.waiting, e)
@@ -709,8 +710,9 @@ func (f *feed) begun(r *run) *members {
 // findRun learns of a run whose beginning was not heard.
 func (f *feed) findRun(id parley.RunID, e *parley.Event) {
 	start := *e
-	r := &run{start: &start, asking: true, unknown: true}
-	r.start.Body = &parley.RunBody{Run: id}
+	start.Body = &parley.RunBody{Run: id}
+	r := newRun(&start)
+	r.asking, r.unknown = true, true
 	f.runs[id] = r
 	if e.Type == parley.StreamDelta {
 		r.waiting = append(r.waiting, e)
@@ -725,7 +727,8 @@ func (f *feed) findRun(id parley.RunID, e *parley.Event) {
 				delete(f.runs, id)
 				return
 			}
-			r.start, r.after, r.unknown = startOf(row), row.After, false
+			r.begins(startOf(row))
+			r.unknown = false
 			f.askSnapshot(r)
 		})
 	})
@@ -772,11 +775,11 @@ func (f *feed) tellRun(r *run) {
 	if m == nil {
 		return
 	}
-	told := r.start
+	told := r.opening
 	if text, _ := r.known(); len(text) > 0 {
-		told = r.piece(0, len(text), text)
+		told = &entry{event: r.piece(0, len(text), text), run: r}
 	}
-	f.tell(&entry{event: told, run: r}, m)
+	f.tell(told, m)
 }
 
 // endRun ties a run's message and end to its text, and closes it.

@@ -198,9 +198,10 @@ func (h *Hub) Listening(org parley.OrgID, e *parley.Event) int {
 		return 0
 	}
 	seen := map[parley.PrincipalID]bool{}
+	en := &entry{event: e}
 	f.do(func() {
 		for l := range f.listeners {
-			if id := l.who.Load().ID; !seen[id] && l.heard(e, f.peek(e.Conversation)).told {
+			if id := l.who.Load().ID; !seen[id] && l.heard(en, f.peek(e.Conversation)).told {
 				seen[id] = true
 			}
 		}

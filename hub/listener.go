@@ -51,7 +51,7 @@ type Listener struct {
 	feed                    *feed
 	dialect                 int
 	org                     parley.OrgID
-	who                     atomic.Pointer[parley.Principal]
+	who                     atomic.Pointer[identity]
 	origin                  string
 	wake                    func()
 	ackCursors, tellCursors bool
@@ -113,7 +113,7 @@ func (h *Hub) Attach(cfg ListenerConfig) (*Listener, error) {
 		hub: h, feed: f, dialect: h.index[cfg.Dialect], org: cfg.Principal.Org, origin: cfg.Origin, wake: cfg.Wake,
 		ackCursors: cfg.AckCursors, tellCursors: cfg.TellCursors, state: live, runs: map[parley.RunID]int{},
 	}
-	l.who.Store(&cfg.Principal)
+	l.who.Store(newIdentity(cfg.Principal))
 	at, reason, err := l.resumePlace(&cfg)
 	if err != nil {
 		h.release(f)
@@ -252,7 +252,7 @@ func (l *Listener) Detach() {
 }
 
 // Principal is who listens.
-func (l *Listener) Principal() *parley.Principal { return l.who.Load() }
+func (l *Listener) Principal() *parley.Principal { return &l.who.Load().Principal }
 
 // Refresh takes over a refreshed token's principal: same subject and org.
 func (l *Listener) Refresh(p parley.Principal) {
@@ -262,7 +262,7 @@ func (l *Listener) Refresh(p parley.Principal) {
 		if l.state == gone {
 			return
 		}
-		l.who.Store(&p)
+		l.who.Store(newIdentity(p))
 		l.index()
 	})
 }
@@ -471,7 +471,7 @@ func (l *Listener) TellCursor() {
 
 // offer gives a live listener an entry if it is to hear it. On the loop.
 func (l *Listener) offer(en *entry, m *members) {
-	v := l.heard(en.event, m)
+	v := l.heard(en, m)
 	if !v.told {
 		return
 	}
@@ -509,7 +509,7 @@ func (l *Listener) forget() {
 func (l *Listener) hears() []*run {
 	var runs []*run
 	for _, r := range l.feed.runs {
-		if m := l.feed.begun(r); m != nil && l.heard(r.start, m).told {
+		if m := l.feed.begun(r); m != nil && l.heard(r.opening, m).told {
 			runs = append(runs, r)
 		}
 	}

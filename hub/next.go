@@ -207,7 +207,7 @@ func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
 			return dst // its end is on the way, and holds the whole text
 		}
 		l.runs[id] = 0
-		dst = l.spellMade(dst, r.start)
+		dst = l.write(dst, r.opening, parley.ViewInternal)
 	}
 	if upTo = min(upTo, len(text)); n < upTo {
 		l.runs[id] = upTo
@@ -386,7 +386,7 @@ func (l *Listener) query() parley.ReplayQuery {
 	defer l.imu.RUnlock()
 	in := &l.interests
 	for c := range in.channels {
-		if c != parley.ChannelConversation || MayHear(who, c) {
+		if c != parley.ChannelConversation || MayHear(&who.Principal, c) {
 			q.Keys = append(q.Keys, parley.ChannelKey(c))
 		}
 	}
@@ -431,7 +431,7 @@ func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end 
 		if err != nil {
 			return dst, err
 		}
-		v := l.heard(en.event, m)
+		v := l.heard(en, m)
 		l.mu.Lock()
 		if l.state != behind || l.turn != turn {
 			l.mu.Unlock()

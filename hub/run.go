@@ -10,14 +10,15 @@ import (
 // far. The feed's loop grows it; listeners read it.
 type run struct {
 	// start is the event that tells its beginning, for listeners that join.
-	start *parley.Event
-	after uint64
+	start   *parley.Event
+	opening *entry // the same, with its frames
 
 	mu    sync.Mutex
 	text  []byte // append-only: a slice handed out stays valid
 	ended bool
 
 	// Owned by the feed's loop.
+	epoch   uint64          // the highest heard of: what comes of a lower one is dropped
 	asking  bool            // a snapshot was asked for
 	unknown bool            // its row has not been read yet: start is not to be told
 	held    bool            // start waits for the feed to come to where the run began
@@ -25,7 +26,15 @@ type run struct {
 }
 
 func newRun(start *parley.Event) *run {
-	return &run{start: start, after: start.Body.(*parley.RunBody).After}
+	r := &run{}
+	r.begins(start)
+	return r
+}
+
+// begins sets the event that tells the run's beginning.
+func (r *run) begins(start *parley.Event) {
+	r.start, r.opening = start, &entry{event: start, run: r}
+	r.epoch = max(r.epoch, start.Body.(*parley.RunBody).Epoch)
 }
 
 func (r *run) id() parley.RunID { return r.start.Body.(*parley.RunBody).Run }

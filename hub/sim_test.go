@@ -288,7 +288,7 @@ func (s *sim) publishLive(e *parley.Event) {
 		s.fatalf("marshal: %v", err)
 	}
 	for _, n := range s.nodes {
-		n.bus.live = append(n.bus.live, data)
+		n.bus.put(&n.bus.live, data)
 	}
 }
 
@@ -381,7 +381,7 @@ func (s *sim) relay() {
 		s.trace("offset %d: %s in %d, change_seq %d", e.Position.Offset, e.Type, num(e.Conversation), e.ChangeSeq)
 		data := logMessage(e, s.rng.IntN(40) == 0)
 		for _, n := range s.nodes {
-			n.bus.log = append(n.bus.log, data)
+			n.bus.put(&n.bus.log, data)
 		}
 	}
 }

@@ -17,12 +17,26 @@ type simBus struct {
 	subs map[string]map[int]func(data []byte)
 	last int
 
-	log, live [][]byte
+	log, live []simMessage
 
 	mu sync.Mutex // guards what answers use
 	// answer gives a snapshot of a run; false where its owner does not answer.
 	answer func(run string) ([]byte, bool)
 	delay  time.Duration
+}
+
+// simMessage is on its way to those who had subscribed when it was published.
+type simMessage struct {
+	data   []byte
+	before int // the last subscription by then
+	at     time.Time
+}
+
+// put publishes: the message waits until take.
+func (b *simBus) put(queue *[]simMessage, data []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	*queue = append(*queue, simMessage{data, b.last, time.Now()})
 }
 
 func newSimBus() *simBus {
@@ -68,7 +82,7 @@ func (b *simBus) Close() error                 { return nil }
 
 // take delivers the next message of a subject, whole and in order where chaos is
 // zero; else one in chaos is lost, told twice or overtaken.
-func (b *simBus) take(prefix string, queue *[][]byte, rng *rand.Rand, chaos int) {
+func (b *simBus) take(prefix string, queue *[]simMessage, rng *rand.Rand, chaos int) {
 	if len(*queue) == 0 {
 		return
 	}
@@ -83,17 +97,20 @@ func (b *simBus) take(prefix string, queue *[][]byte, rng *rand.Rand, chaos int)
 			i = rng.IntN(min(len(*queue), 4))
 		}
 	}
-	data := (*queue)[i]
+	m := (*queue)[i]
 	*queue = append((*queue)[:i:i], (*queue)[i+1:]...)
 	b.mu.Lock()
 	var fns []func([]byte)
-	for _, fn := range b.subs[parley.OrgSubject(prefix, testOrg)] {
-		fns = append(fns, fn)
+	for n, fn := range b.subs[parley.OrgSubject(prefix, testOrg)] {
+		// No bus holds a message for as long as a feed remembers a run that ended.
+		if n <= m.before && time.Since(m.at) < 30*time.Second {
+			fns = append(fns, fn)
+		}
 	}
 	b.mu.Unlock()
 	for range times {
 		for _, fn := range fns {
-			fn(data)
+			fn(m.data)
 		}
 	}
 }

@@ -60,39 +60,53 @@ type verdict struct {
 	view parley.View
 }
 
-// heard decides whether the listener is told e now: access first, then what it
-// asked for, then what its surface tells of its own accord. m is what is known of
-// e's conversation, nil for none. P6: this is asked for every event at delivery,
-// live and in replay alike.
-func (l *Listener) heard(e *parley.Event, m *members) verdict {
-	view, ok := l.may(e, m)
+// identity is a principal with what its scopes allow, asked for at every event.
+type identity struct {
+	parley.Principal
+	reads    bool // conversations at all
+	readsAll bool // direct ones and internal messages too
+	readsOrg bool // conversations it is not in
+}
+
+func newIdentity(p parley.Principal) *identity {
+	return &identity{
+		p, p.Can(parley.ScopeConversationsRead), p.Can(parley.ScopeConversationsReadAll), p.Can(parley.ScopeOrgRead),
+	}
+}
+
+// heard decides whether the listener is told an event now: access first, then
+// what it asked for, then what its surface tells of its own accord. m is what is
+// known of the event's conversation, nil for none. P6: this is asked for every
+// event at delivery, live and in replay alike.
+func (l *Listener) heard(en *entry, m *members) verdict {
+	who, e := l.who.Load(), en.event
+	view, ok := l.may(who, e, m)
 	if !ok {
 		return verdict{}
 	}
-	asked := l.asked(e)
+	asked := l.asked(en)
 	if s := l.hub.traits[l.dialect].selects; s != nil {
-		asked = s.Select(e, l.who.Load().ID, asked)
+		asked = s.Select(e, who.ID, asked)
 	}
 	return verdict{asked && !l.own(e), view}
 }
 
 // may decides access.
-func (l *Listener) may(e *parley.Event, m *members) (parley.View, bool) {
-	who := l.who.Load()
+func (l *Listener) may(who *identity, e *parley.Event, m *members) (parley.View, bool) {
 	if e.Conversation.IsZero() {
 		if len(e.Targets) > 0 {
 			return parley.ViewPublic, slices.Contains(e.Targets, who.ID)
 		}
-		return parley.ViewPublic, MayHear(who, e.Channel)
+		return parley.ViewPublic, MayHear(&who.Principal, e.Channel)
 	}
-	if m == nil || m.kind == "" || !who.Can(parley.ScopeConversationsRead) {
+	if m == nil || m.kind == "" || !who.reads {
 		return parley.ViewPublic, false
 	}
 	at := e.ChangeSeq
 	if e.Class != parley.Durable {
 		at = max(at, m.applied)
 	}
-	internal := who.Can(parley.ScopeConversationsReadAll)
+	internal := who.readsAll
 	if s := m.stay(who.ID, at); s != nil {
 		internal = internal || s.HearsInternal(m.kind)
 	} else if !l.readsOrg(who) || m.kind == parley.KindDirect && !internal {
@@ -107,8 +121,8 @@ func (l *Listener) may(e *parley.Event, m *members) (parley.View, bool) {
 // readsOrg reports whether the listener hears conversations it is not in: with
 // org:read, and by patterns only. The events surface always filters by membership
 // (contracts.md section 9).
-func (l *Listener) readsOrg(who *parley.Principal) bool {
-	if !who.Can(parley.ScopeOrgRead) {
+func (l *Listener) readsOrg(who *identity) bool {
+	if !who.readsOrg {
 		return false
 	}
 	l.imu.RLock()
@@ -162,7 +176,8 @@ type pattern struct {
 }
 
 // asked reports whether an interest names the event.
-func (l *Listener) asked(e *parley.Event) bool {
+func (l *Listener) asked(en *entry) bool {
+	e := en.event
 	at := e.Position.Offset
 	holds := func(since uint64, ok bool) bool { return ok && (at == 0 || at > since) }
 	l.imu.RLock()
@@ -188,10 +203,10 @@ func (l *Listener) asked(e *parley.Event) bool {
 	if len(in.patterns) == 0 {
 		return false
 	}
-	topic := parley.TopicOf(e)
+	topic := en.topicOf()
 	for _, p := range in.patterns {
 		for i := range p {
-			if holds(p[i].since, true) && p[i].Matches(&topic, e) {
+			if holds(p[i].since, true) && p[i].Matches(topic, e) {
 				return true
 			}
 		}
