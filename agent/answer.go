@@ -17,6 +17,9 @@ var (
 	errTooLong   = errors.New("the answer took too long")
 )
 
+// errDraining says that an answer was not begun because the worker drains.
+var errDraining = errors.New("no answer is begun any more")
+
 const (
 	turnInterval    = 250 * time.Millisecond // between two looks whether another node still answers
 	maxStartBackoff = 2 * time.Second
@@ -27,8 +30,9 @@ const (
 func (w *Worker) answer(ctx context.Context, key laneKey, a Agent, q *question) {
 	p := principalIn(key.org, a)
 	run, err := w.start(ctx, &p, key, q)
-	if err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled) {
-		return // the worker stops: whoever takes over finds the question at its checkpoint
+	stopped := ctx.Err() != nil && !errors.Is(context.Cause(ctx), errCancelled)
+	if errors.Is(err, errDraining) || err != nil && stopped {
+		return // whoever takes over finds the question at the worker's checkpoint
 	}
 	q.tail.wait(q.offset, -1)
 	if err != nil {
@@ -67,10 +71,10 @@ func (w *Worker) start(ctx context.Context, p *parley.Principal, key laneKey, q 
 		var refused *parley.Error
 		final := errors.Is(err, parley.ErrConflict) ||
 			errors.As(err, &refused) && refused.Code != parley.CodeUnavailable
-		if final || ctx.Err() != nil {
+		if final || errors.Is(err, errDraining) || ctx.Err() != nil {
 			return nil, err
 		}
-		if err := pauseFor(ctx, pause); err != nil {
+		if err := w.pause(ctx, pause); err != nil {
 			return nil, err
 		}
 	}
@@ -93,16 +97,19 @@ func (w *Worker) turn(ctx context.Context, key laneKey) error {
 		if free {
 			return nil
 		}
-		if err := pauseFor(ctx, turnInterval); err != nil {
+		if err := w.pause(ctx, turnInterval); err != nil {
 			return err
 		}
 	}
 }
 
-func pauseFor(ctx context.Context, d time.Duration) error {
+// pause waits before an answer is begun; errDraining where it will not be.
+func (w *Worker) pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-w.lanes.draining:
+		return errDraining
 	case <-time.After(d):
 		return nil
 	}

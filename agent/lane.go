@@ -31,18 +31,24 @@ type lane struct {
 
 // lanes are the lanes that hold questions.
 type lanes struct {
-	worker *Worker
-	busy   sync.WaitGroup
+	worker   *Worker
+	busy     sync.WaitGroup
+	draining chan struct{} // closed, under mu, once no answer is begun any more
+	idle     chan struct{} // closed, under mu, once draining and no lane is left
 
 	mu sync.Mutex
 	m  map[laneKey]*lane
 }
 
-// add puts a question at the end of its lane. ctx is the worker's.
+// add puts a question at the end of its lane. While draining it is left to
+// whoever reads on from the checkpoint. ctx is the worker's.
 func (ls *lanes) add(ctx context.Context, a Agent, q *question) {
 	key := laneKey{q.tail.org, q.message.Conversation, a.Principal().ID}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	if closed(ls.draining) {
+		return
+	}
 	if l := ls.m[key]; l != nil {
 		l.queue = append(l.queue, q)
 		return
@@ -55,11 +61,14 @@ func (ls *lanes) add(ctx context.Context, a Agent, q *question) {
 	ls.busy.Go(func() { ls.work(ctx, l) })
 }
 
-// work answers a lane's questions until none is left or the worker stops.
+// work answers a lane's questions until none is left or the worker drains or
+// stops.
 func (ls *lanes) work(ctx context.Context, l *lane) {
 	for q := ls.next(ctx, l); q != nil; q = ls.next(ctx, l) {
 		select {
 		case ls.worker.slots <- struct{}{}:
+		case <-ls.draining:
+			continue
 		case <-ctx.Done():
 			continue
 		}
@@ -71,8 +80,12 @@ func (ls *lanes) work(ctx context.Context, l *lane) {
 func (ls *lanes) next(ctx context.Context, l *lane) *question {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if len(l.queue) == 0 || ctx.Err() != nil {
+	draining := closed(ls.draining)
+	if len(l.queue) == 0 || draining || ctx.Err() != nil {
 		delete(ls.m, l.key)
+		if draining && len(ls.m) == 0 {
+			close(ls.idle)
+		}
 		return nil
 	}
 	q := l.queue[0]
@@ -103,6 +116,28 @@ func (ls *lanes) cancel(org parley.OrgID, id parley.ConversationID, agent parley
 		if concerned && l.cancel != nil {
 			l.cancel(errCancelled)
 		}
+	}
+}
+
+// drain lets no further answer begin; idle is closed once none is at work.
+func (ls *lanes) drain() (idle <-chan struct{}) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if !closed(ls.draining) {
+		close(ls.draining)
+		if len(ls.m) == 0 {
+			close(ls.idle)
+		}
+	}
+	return ls.idle
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -67,7 +67,7 @@ func New(c Config) *Worker {
 		slots:  make(chan struct{}, c.MaxRuns),
 		orgs:   map[parley.OrgID]*tail{},
 	}
-	w.lanes.worker = w
+	w.lanes.worker, w.lanes.draining, w.lanes.idle = w, make(chan struct{}), make(chan struct{})
 	for _, a := range c.Agents {
 		w.agents[a.Principal().ID] = a
 	}
@@ -107,6 +107,20 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-w.wake:
 		case <-ticker.C:
 		}
+	}
+}
+
+// Drain begins no answer from now on and waits until those at work have ended, or
+// for ctx: the error is ctx's then, and they go on. What is not begun is left to
+// another node, or to the next worker, in its turn. An answer that is no longer
+// wanted is still cancelled. Drain may be called more than once, and concurrently
+// with Run, which ends the rest when its own context does.
+func (w *Worker) Drain(ctx context.Context) error {
+	select {
+	case <-w.lanes.drain():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("agent: wait for answers at work: %w", ctx.Err())
 	}
 }
 

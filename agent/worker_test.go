@@ -95,13 +95,20 @@ func (w *world) newEngine(node string) *engine.Engine {
 
 // work runs a worker; the function returned stops it and waits.
 func (w *world) work(e *engine.Engine, options ...func(*agent.Config)) (stop func()) {
+	_, stop = w.worker(e, options...)
+	return stop
+}
+
+// worker is work for those who need the worker itself.
+func (w *world) worker(e *engine.Engine, options ...func(*agent.Config)) (worker *agent.Worker, stop func()) {
 	c := agent.Config{Store: w.store, Bus: w.bus, Engine: e, Agents: w.agents}
 	for _, o := range options {
 		o(&c)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- agent.New(c).Run(ctx) }()
+	worker = agent.New(c)
+	go func() { done <- worker.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -109,7 +116,7 @@ func (w *world) work(e *engine.Engine, options ...func(*agent.Config)) (stop fun
 		}
 	})
 	w.t.Cleanup(stop)
-	return stop
+	return worker, stop
 }
 
 func (w *world) do(p *parley.Principal, cmd parley.Command) parley.Result {
