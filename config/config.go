@@ -31,6 +31,7 @@ type Config struct {
 	NATSURL         string // empty: the embedded server
 	NATSCredentials string // file of NATS credentials; empty: none
 	NATSListen      string // opens the embedded server; empty: off
+	NATSTokenFile   string // holds the secret that clients of the embedded server show; empty: none
 
 	TLSCert, TLSKey string // PEM files, both or none
 	AllowedOrigins  []string

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -177,6 +179,12 @@ func (c *Config) check() error {
 	if c.NATSURL != "" && c.NATSListen != "" {
 		bad("nats_listen", "there is no server inside this process to open, nats_url names another")
 	}
+	if c.NATSListen != "" && c.NATSTokenFile == "" && !loopback(c.NATSListen) {
+		bad("nats_listen", "%s is open to other machines, so that nats_token_file must name a token for them to show", c.NATSListen)
+	}
+	if c.NATSTokenFile != "" && c.NATSListen == "" {
+		bad("nats_token_file", "the NATS server inside this process is closed to others, nats_listen is missing")
+	}
 	if c.NATSCredentials != "" && c.NATSURL == "" {
 		bad("nats_credentials", "nats_url is missing")
 	}
@@ -184,4 +192,12 @@ func (c *Config) check() error {
 		bad("limits.drain_bytes", "%s is less than limits.frame_bytes, %s", formatSize(l.DrainBytes), formatSize(l.FrameBytes))
 	}
 	return errors.Join(problems...)
+}
+
+// loopback reports whether an address, host:port, is for this machine only. A
+// name other than localhost may mean anything.
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -123,6 +123,8 @@ func TestWhatIsWrongIsNamedWithItsSource(t *testing.T) {
 		"a certificate alone":    {Input{Flags: byFlag("tls_cert", "c.pem")}, "tls_cert: tls_key is missing (from --tls-cert)"},
 		"a key alone":            {Input{Flags: byFlag("tls_key", "k.pem")}, "tls_key: tls_cert is missing (from --tls-key)"},
 		"two NATS":               {Input{Flags: map[string][]string{"nats_url": {"nats://n"}, "nats_listen": {":4222"}}}, "nats_listen: there is no server"},
+		"NATS open to others":    {Input{Flags: byFlag("nats_listen", ":4222")}, "nats_listen: :4222 is open to other machines"},
+		"NATS token for nobody":  {Input{Flags: byFlag("nats_token_file", "f")}, "nats_token_file: the NATS server inside this process is closed"},
 		"NATS credentials alone": {Input{Flags: byFlag("nats_credentials", "f")}, "nats_credentials: nats_url is missing"},
 		"limits that disagree":   {Input{Flags: byFlag("limits.frame_bytes", "2MiB")}, "limits.drain_bytes: 1MiB is less than limits.frame_bytes, 2MiB (from default)"},
 		"an unknown variable":    {Input{Env: []string{"PARLEY_PING_INTERVAL=3s"}}, "PARLEY_PING_INTERVAL: there is no such variable, did you mean limits.ping_interval? (from the environment)"},

@@ -40,6 +40,7 @@ func settingsOf(c *Config) []Setting {
 		{"nats_url", "NATS by which nodes tell each other; empty: a server inside this process", secretURL(&c.NATSURL, "nats", "tls", "ws", "wss")},
 		{"nats_credentials", "file of credentials for nats_url", path(&c.NATSCredentials, true)},
 		{"nats_listen", "opens the NATS server inside this process to other services; empty: closed", address(&c.NATSListen, true)},
+		{"nats_token_file", "file of the token that other services show to the NATS server inside this process; empty: none is asked for", path(&c.NATSTokenFile, true)},
 		{"tls_cert", "PEM file of the certificate chain; empty: no TLS", path(&c.TLSCert, true)},
 		{"tls_key", "PEM file of the certificate's key", path(&c.TLSKey, true)},
 		{"allowed_origin", "origins whose pages may connect, besides the server's own", origins(&c.AllowedOrigins)},
