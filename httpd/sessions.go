@@ -60,6 +60,10 @@ func (s *Server) createSession(c *call) error {
 		return c.body.err
 	}
 	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	if e := parley.AsError(err); err != nil && e.Code == parley.CodeInvalidArgument && e.Field == "members" && c.who.Kind != parley.KindAgent {
+		// The engine speaks of members; the caller named one agent, who is none.
+		return &parley.Error{Code: parley.CodeNotFound, Message: "there is no such agent", Field: "bot_id", Err: err}
+	}
 	if err != nil {
 		return err
 	}
