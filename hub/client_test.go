@@ -41,6 +41,7 @@ type client struct {
 	more      bool        // Next said so
 	reading   bool        // Next is at work
 	heldBack  bool        // resume is to come
+	inHistory bool        // a history is being read
 	base      uint64      // nothing at or below it is owed
 	perhapsTo uint64      // nor surely at or below this
 	checked   uint64      // all that is owed up to here was told
@@ -371,8 +372,8 @@ func (c *client) subscribeWithHistory() {
 	w.HasAfterSeq, w.AfterSeq = true, uint64(s.rng.IntN(5))
 	c.noteSubscribed(w, c.applied())
 	err := c.l.SubscribeWithHistory(&w, parley.Subscribed{Request: w}, func() ([]parley.Message, error) {
-		s.nested = true
-		defer func() { s.nested = false }()
+		s.nested, c.inHistory = true, true
+		defer func() { s.nested, c.inHistory = false, false }()
 		for range s.rng.IntN(6) {
 			s.one()
 		}
@@ -406,7 +407,7 @@ func (c *client) settle() {
 	if c.heldBack {
 		c.resume(1)
 	}
-	for n := 0; c.due() || n < 1; n++ {
+	for n := 0; c.due(); n++ {
 		if n > 10_000 {
 			s.fatalf("%s is never done", c.name)
 		}

@@ -146,6 +146,9 @@ func (c *client) hearDurable(l line) {
 	if l.offset <= c.last {
 		s.fatalf("%s hears offset %d after %d", c.name, l.offset, c.last)
 	}
+	if c.inHistory {
+		s.fatalf("%s hears offset %d before the history that it asked for", c.name, l.offset)
+	}
 	c.last = l.offset
 	if l.offset > uint64(len(s.facts)) {
 		s.fatalf("%s hears offset %d of %d", c.name, l.offset, len(s.facts))
