@@ -225,7 +225,7 @@ func (c *client) hearLive(l line) {
 		}
 	}
 	for _, m := range s.store.stays[id2conv(l.conversation)] {
-		if m.Principal == c.who.ID && (m.Open() || m.To >= l.changeSeq) {
+		if m.Principal == c.who.ID && (m.Open() || m.To > l.changeSeq) {
 			return
 		}
 	}

@@ -106,8 +106,12 @@ func (l *Listener) may(who *identity, e *parley.Event, m *members) (parley.View,
 	if e.Class != parley.Durable {
 		at = max(at, m.applied)
 	}
+	s := m.stay(who.ID, at)
+	if s != nil && s.To == at && e.Class != parley.Durable {
+		s = nil // one's leave is the last that one hears
+	}
 	internal := who.readsAll
-	if s := m.stay(who.ID, at); s != nil {
+	if s != nil {
 		internal = internal || s.HearsInternal(m.kind)
 	} else if !l.readsOrg(who) || m.kind == parley.KindDirect && !internal {
 		return parley.ViewPublic, false

@@ -1,0 +1,151 @@
+package hub
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	parley "github.com/parley-chat/parley"
+)
+
+func TestRingAfter(t *testing.T) {
+	f := &feed{h: &Hub{}}
+	f.h.cfg.Limits.RingEvents = 3
+	if _, ok := f.ringAfter(0, 9); ok {
+		t.Error("an empty ring reaches nowhere")
+	}
+	for _, offset := range []uint64{5, 6, 9, 10} { // 7 and 8 were erased
+		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset}}})
+	}
+	for _, c := range []struct {
+		after uint64
+		n     int
+		want  []uint64
+		ok    bool
+	}{
+		{3, 9, nil, false},
+		{4, 9, []uint64{5, 6, 9, 10}, true},
+		{4, 2, []uint64{5, 6}, true},
+		{5, 9, []uint64{6, 9, 10}, true},
+		{6, 9, []uint64{9, 10}, true},
+		{7, 9, []uint64{9, 10}, true},
+		{8, 1, []uint64{9}, true},
+		{9, 9, []uint64{10}, true},
+		{10, 9, nil, true},
+		{99, 9, nil, true},
+	} {
+		page, ok := f.ringAfter(c.after, c.n)
+		var got []uint64
+		for _, en := range page {
+			got = append(got, en.event.Position.Offset)
+		}
+		if ok != c.ok || !slices.Equal(got, c.want) {
+			t.Errorf("after %d at most %d: %v %t, want %v %t", c.after, c.n, got, ok, c.want, c.ok)
+		}
+	}
+	for offset := uint64(11); offset < 100; offset++ {
+		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset}}})
+		if len(f.ring) > 6 {
+			t.Fatalf("the ring holds %d events, its bound is 3 to 6", len(f.ring))
+		}
+	}
+	if _, ok := f.ringAfter(96, 9); !ok {
+		t.Error("the last three are in the ring")
+	}
+}
+
+func TestALostMessageIsReadFromTheStore(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		w.store.commit(said("lost"))
+		w.store.sequence(1)
+		w.post("heard")
+		ada.expect("Subscribed", "2 message.created lost", "3 message.created heard")
+
+		w.store.commit(said("the last is lost"))
+		w.store.sequence(1)
+		ada.expect()
+		time.Sleep(aWhile) // the store's head tells
+		ada.expect("4 message.created the last is lost")
+	})
+}
+
+func TestAStoreThatIsAwayDelaysAndLosesNothing(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		w.store.failing = true
+		w.post("a") // whose members the feed would have to read
+		time.Sleep(aWhile)
+		ada.expect("Subscribed")
+		if w.nodes[0].hub.Ready() == nil {
+			t.Error("a node that cannot tell is ready")
+		}
+		w.store.failing = false
+		time.Sleep(aWhile)
+		ada.expect("2 message.created a")
+		if err := w.nodes[0].hub.Ready(); err != nil {
+			t.Errorf("a node that tells again: %v", err)
+		}
+	})
+}
+
+func TestAttachWhereTheStoreIsAway(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.store.failing = true
+		_, err := w.nodes[0].hub.Attach(ListenerConfig{Principal: user("ada"), Dialect: "topics"})
+		if !errors.Is(err, parley.ErrUnavailable) {
+			t.Errorf("attach: %v", err)
+		}
+		if len(w.nodes[0].hub.feeds) != 0 {
+			t.Error("the feed that could not begin is kept")
+		}
+		w.store.failing = false
+		w.attach(nil).subscribe().expect("Subscribed")
+	})
+}
+
+// A message of a lost day may still be on its way when the log has been restored.
+func TestAMessageOfAnotherLogAsksForNothingForEver(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		stray := said("stray")
+		stray.Position = parley.Position{Epoch: 99, Offset: 40}
+		n := w.nodes[0]
+		n.bus.put(&n.bus.log, logMessage(stray, true))
+		w.deliver(n)
+		w.post("a")
+		ada.expect("Subscribed", "2 message.created a")
+	})
+}
+
+func TestListening(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		h := w.nodes[0].hub
+		e := &parley.Event{Org: testOrg, Type: "thing.changed", Class: parley.Durable, Channel: "app", Body: &parley.PublishedBody{}}
+		if n := h.Listening(testOrg, e); n != 0 {
+			t.Errorf("%d listen where nobody is", n)
+		}
+		on := func(who parley.PrincipalID, channel string) {
+			w.attach(func(c *ListenerConfig) {
+				c.Principal, c.Interest.Channels = user(who), []string{channel}
+			})
+		}
+		on("ada", "app")
+		on("ada", "app") // two sockets, one principal
+		on("bob", "app")
+		on("eve", "other")
+		if n := h.Listening(testOrg, e); n != 2 {
+			t.Errorf("%d principals listen, want 2", n)
+		}
+		e.Targets = []parley.PrincipalID{"bob", "eve"}
+		if n := h.Listening(testOrg, e); n != 1 {
+			t.Errorf("%d of the targets listen, want 1", n)
+		}
+	})
+}
