@@ -126,6 +126,11 @@ func (c *client) send(texts ...string) {
 // next reads one frame of the server's; an error ends the stream.
 func (c *client) next() (op, string, error) {
 	_ = c.nc.SetReadDeadline(time.Now().Add(patience))
+	return c.nextBy()
+}
+
+// nextBy is next with the deadline that is set.
+func (c *client) nextBy() (op, string, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(c.br, head[:]); err != nil {
 		return 0, "", err

@@ -48,49 +48,53 @@ func (c *clock) take(now time.Duration) (due [dues]bool) {
 // now is the time on the clocks of all Conns: monotonic.
 func (s *Server) now() time.Duration { return time.Since(s.began) }
 
-// start sets what is due first. Pings of many Conns are spread by the moment at
-// which each came.
-func (c *Conn) start(authenticated bool) {
+// start sets what is due first; p is nil for who has not authenticated. Pings of
+// many Conns are spread by the moment at which each came.
+func (c *Conn) start(p *parley.Principal) {
 	limits := &c.srv.cfg.Limits
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.srv.now()
 	c.clock[duePing] = now + limits.PingInterval
-	if !authenticated {
+	if p == nil {
 		c.clock[dueAuth] = now + limits.AuthTimeout
+	} else {
+		c.admitted(p, now)
 	}
 	c.timer = time.AfterFunc(c.clock.next()-now, c.tick)
 }
 
 // schedule sets times under the lock and the timer after them.
-func (c *Conn) schedule(set func(clock *clock, now time.Duration)) {
+func (c *Conn) schedule(set func(now time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.srv.now()
-	set(&c.clock, now)
+	set(now)
 	if !c.ended {
 		c.timer.Reset(c.clock.next() - now)
 	}
 }
 
-// admitted sets what an authenticated Conn lives by.
-func (c *Conn) admitted(p *parley.Principal) {
+// admitted sets what an authenticated Conn lives by. Under mu.
+func (c *Conn) admitted(p *parley.Principal, now time.Duration) {
 	limits := &c.srv.cfg.Limits
-	c.schedule(func(clock *clock, now time.Duration) {
-		clock[dueAuth], clock[dueIdle], clock[dueWarn], clock[dueExpiry] = 0, 0, 0, 0
-		clock[dueCursor] = now + limits.CursorInterval
-		// One that has not shown what it speaks is idle like a bot.
-		if c.surface == nil || c.surface.idles {
-			clock[dueIdle] = now + limits.IdleTimeout
+	clock := &c.clock
+	clock[dueAuth], clock[dueIdle], clock[dueWarn], clock[dueExpiry] = 0, 0, 0, 0
+	clock[dueCursor] = now + limits.CursorInterval
+	// One that has not shown what it speaks is idle like a bot.
+	if c.surface == nil || c.surface.idles {
+		clock[dueIdle] = now + limits.IdleTimeout
+	}
+	if l := c.listener.Load(); l != nil && l.Held() && clock[dueResume] == 0 {
+		clock[dueResume] = now + limits.ResumeTimeout
+	}
+	if !p.ExpiresAt.IsZero() {
+		left := time.Until(p.ExpiresAt)
+		clock[dueExpiry] = now + max(left, 1)
+		if left > limits.ExpiryWarning {
+			clock[dueWarn] = now + left - limits.ExpiryWarning
 		}
-		if !p.ExpiresAt.IsZero() {
-			left := time.Until(p.ExpiresAt)
-			clock[dueExpiry] = now + max(left, 1)
-			if left > limits.ExpiryWarning {
-				clock[dueWarn] = now + left - limits.ExpiryWarning
-			}
-		}
-	})
+	}
 }
 
 // ponged notes that the client is there. The timer is left alone: it finds

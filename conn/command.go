@@ -32,7 +32,7 @@ func (c *Conn) decide(frame []byte) bool {
 		return false
 	}
 	if p := c.principal.Load(); p != nil {
-		if err := c.attach(p, parley.Interest{}, false); err != nil {
+		if err := c.listen(p); err != nil {
 			c.fail(parley.Failure{Err: parley.AsError(err)})
 			c.close(parley.CodeUnavailable, "not available")
 			return false
@@ -58,15 +58,23 @@ func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bo
 		Resume: c.hasCursor, Cursor: c.cursor, Complete: complete,
 		AckCursors: c.surface.acks, TellCursors: c.hasCursor,
 	})
+	if errors.Is(err, hub.ErrClosed) {
+		return errDraining
+	}
 	if err != nil {
 		return err
 	}
 	c.listener.Store(l)
-	if l.Held() {
-		c.schedule(func(clock *clock, now time.Duration) { clock[dueResume] = now + c.srv.cfg.Limits.ResumeTimeout })
-	}
-	c.admitted(p)
 	c.wake()
+	return nil
+}
+
+// listen attaches a Conn that has begun, without an interest yet.
+func (c *Conn) listen(p *parley.Principal) error {
+	if err := c.attach(p, parley.Interest{}, false); err != nil {
+		return err
+	}
+	c.schedule(func(now time.Duration) { c.admitted(p, now) })
 	return nil
 }
 
@@ -112,7 +120,7 @@ func (c *Conn) giveUp(l *hub.Listener) {
 	if !l.Held() {
 		return
 	}
-	c.schedule(func(clock *clock, _ time.Duration) { clock[dueResume] = 0 })
+	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
 	l.GiveUp()
 }
 
@@ -139,9 +147,8 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	default:
 		c.principal.Store(p)
 		c.listener.Load().Refresh(*p)
-		c.admitted(p)
-		c.say(parley.Authenticated{ExpiresAt: p.ExpiresAt})
-		c.srv.recheck(c)
+		c.schedule(func(now time.Duration) { c.admitted(p, now) })
+		c.welcome(p)
 	}
 }
 
@@ -155,12 +162,19 @@ func (c *Conn) first(p *parley.Principal, cmd parley.Authenticate) {
 	if cmd.HasCursor {
 		c.cursor, c.hasCursor = cmd.Cursor, true
 	}
-	if err := c.attach(p, parley.Interest{}, false); err != nil {
+	if err := c.listen(p); err != nil {
 		c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
 		c.close(parley.CodeUnavailable, "not available")
 		return
 	}
-	c.say(parley.Authenticated{ExpiresAt: p.ExpiresAt})
+	c.welcome(p)
+}
+
+// welcome acknowledges a token.
+func (c *Conn) welcome(p *parley.Principal) {
+	if c.surface.acksAuth || c.hasCursor {
+		c.say(parley.Authenticated{ExpiresAt: p.ExpiresAt})
+	}
 	c.srv.recheck(c)
 }
 
@@ -230,7 +244,7 @@ func (c *Conn) subscribeFrom(ctx context.Context, l *hub.Listener, sub *parley.S
 
 // resume grants the whole set at once; the replay begins with what was granted.
 func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
-	c.schedule(func(clock *clock, _ time.Duration) { clock[dueResume] = 0 })
+	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
 	have := l.Interests()
 	var subs []parley.Subscribe
 	var replies []parley.Reply

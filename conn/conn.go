@@ -27,6 +27,9 @@ type surface struct {
 	idles bool
 	// acks carry cursors even for clients that never named one.
 	acks bool
+	// acksAuth acknowledges a token; elsewhere only clients that named a cursor hear
+	// of it, because they are to know theirs.
+	acksAuth bool
 	// posts: a message sent over the Conn subscribes it to the conversation.
 	posts bool
 }
@@ -37,7 +40,7 @@ type surface struct {
 // everything, once.
 type Conn struct {
 	srv  *Server
-	nc   net.Conn
+	nc   net.Conn // nil until begin, which sets it under mu
 	id   string
 	addr netip.Addr
 	read reader
@@ -54,7 +57,7 @@ type Conn struct {
 	// goroutine.
 	cursor    string
 	hasCursor bool
-	clientKey string // events surface; empty elsewhere
+	clientKey string // events surface; empty elsewhere. Set before the Conn is shared.
 	// slots are the limits the Conn counts against. Guarded by Server.mu.
 	slots []string
 
@@ -106,23 +109,23 @@ const (
 
 // serve reads until the socket ends. It owns the Conn's goroutine.
 func (c *Conn) serve() {
-	handshake := false
-	defer func() { c.end(handshake) }()
+	unread := false
+	defer func() { c.end(unread) }()
 	ignored := 0
 	for {
 		m, err := c.read.next()
 		if err != nil {
-			c.readFailed(err)
+			unread = c.readFailed(err)
 			return
 		}
 		switch {
 		case m.op == ws.OpClose:
 			c.shut(closeAnswer(m.payload), "")
-			handshake = true
 			return
 		case c.isClosing():
 			// What a client says after our close frame is not acted on.
 			if ignored += len(m.payload) + 2; ignored > c.srv.cfg.Limits.DrainBytes {
+				unread = true
 				return
 			}
 		case m.op == ws.OpPing:
@@ -139,9 +142,9 @@ func (c *Conn) serve() {
 	}
 }
 
-// readFailed answers what the reader could not read with a close code, where the
-// client is still there to hear it.
-func (c *Conn) readFailed(err error) {
+// readFailed answers what the reader could not read with a close code. It
+// reports whether the client is there, with more to say that is not wanted.
+func (c *Conn) readFailed(err error) (unread bool) {
 	const protocolError, notUTF8, tooBig = 1002, 1007, 1009
 	switch {
 	case errors.Is(err, errProtocol):
@@ -150,7 +153,10 @@ func (c *Conn) readFailed(err error) {
 		c.shut(notUTF8, "text frames must be UTF-8")
 	case errors.Is(err, errTooBig):
 		c.shut(tooBig, "message too large")
+	default:
+		return false
 	}
+	return true
 }
 
 // take acts on one data message.
@@ -259,8 +265,9 @@ func (c *Conn) shut(code parley.CloseCode, reason string) {
 		if c.mute {
 			c.closing.done()
 		}
-		// A write that is stuck has as long as all the others.
-		_ = c.nc.SetWriteDeadline(by)
+		if c.nc != nil { // a write that is stuck has as long as all the others
+			_ = c.nc.SetWriteDeadline(by)
+		}
 		c.makeRoom()
 	}
 	c.mu.Unlock()
@@ -273,32 +280,39 @@ func (c *Conn) isClosing() bool {
 	return c.closing != nil
 }
 
-// end lets go of everything the Conn holds. handshake says that the client's
-// close frame has been read: it waits for us to close the socket.
-func (c *Conn) end(handshake bool) {
+// end lets go of everything the Conn holds. unread says that the client may have
+// more to say.
+func (c *Conn) end(unread bool) {
 	c.mu.Lock()
 	closing := c.closing
 	c.mu.Unlock()
 	if closing != nil {
-		c.lastWords(closing, handshake)
+		c.lastWords(closing, unread)
 	}
 	c.mu.Lock()
 	c.ended, c.mute = true, true
 	c.makeRoom()
-	c.timer.Stop()
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	c.abandon()
+	c.srv.forget(c)
+}
+
+// abandon lets go of a Conn that nobody serves; it may have no socket yet.
+func (c *Conn) abandon() {
+	if c.nc != nil {
+		c.timer.Stop()
+		_ = c.nc.Close()
+	}
 	if l := c.listener.Load(); l != nil {
 		l.Detach()
 	}
 	c.srv.release(c)
-	c.srv.forget(c)
 }
 
-// lastWords gives the writer its time. Where the client has more to say than we
-// want to hear, closing at once would take our close frame from it with a reset:
-// it is read on, without acting, within bounds.
-func (c *Conn) lastWords(closing *closing, handshake bool) {
+// lastWords gives the writer its time. Where the client has more to say, closing
+// at once would take our close frame from it with a reset: it is read on, without
+// acting, within bounds.
+func (c *Conn) lastWords(closing *closing, unread bool) {
 	select {
 	case <-closing.written:
 	case <-time.After(2 * closeTimeout):
@@ -306,7 +320,7 @@ func (c *Conn) lastWords(closing *closing, handshake bool) {
 	case <-c.srv.ctx.Done():
 		return
 	}
-	if handshake {
+	if !unread {
 		return
 	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {

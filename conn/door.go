@@ -20,8 +20,7 @@ type open struct {
 	surface   *surface          // nil: the first frame will show it
 	principal *parley.Principal // nil: a first frame must authenticate
 	interest  parley.Interest
-	complete  bool   // interest is all there is to know
-	clientKey string // events surface
+	complete  bool // interest is all there is to know
 }
 
 // door is one path. Everything that can refuse a client does so before the
@@ -51,22 +50,29 @@ var reserved = []string{"meet", "chat", "notifications", "attendant", "dev", "ta
 // ServeHTTP lets a client in or refuses it.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := d.srv
-	c := &Conn{srv: s, addr: s.cfg.Policy.ClientAddr(r)}
+	c := s.newConn(s.cfg.Policy.ClientAddr(r))
 	o, err := d.enter(c, r)
-	if err == nil {
+	refused := err != nil
+	if !refused {
 		err = s.upgrade(w, r, c, &o)
-		if err == nil {
-			return
-		}
-		w = nil // the connection was taken from it
 	}
-	s.release(c)
+	if err == nil {
+		return
+	}
+	c.abandon()
 	s.Refused.Add(1)
-	if w != nil {
-		d.refuse(w, parley.AsError(err))
+	if !refused {
+		return // the connection was taken from w, and has been answered
 	}
+	e := parley.AsError(err)
+	if e.Code == parley.CodeInternal || e.Code == parley.CodeUnavailable {
+		s.cfg.Logger.Error("a connection could not be let in", "error", e)
+	}
+	d.refuse(w, e)
 }
 
+// enter does all that may fail but the upgrade itself. A client is a listener
+// before it is told that it is connected, so that it hears all that comes later.
 func (d *door) enter(c *Conn, r *http.Request) (open, error) {
 	s := d.srv
 	s.mu.Lock()
@@ -80,14 +86,25 @@ func (d *door) enter(c *Conn, r *http.Request) (open, error) {
 	case !handshake(r):
 		return open{}, parley.Errorf(parley.CodeInvalidFormat, "this is a WebSocket endpoint")
 	}
+	q := r.URL.Query()
+	c.cursor, c.hasCursor = q.Get("cursor"), q.Has("cursor")
 	o, err := d.look(r.Context(), c, r)
-	if err != nil || o.principal == nil {
+	if err != nil {
 		return o, err
 	}
-	if o.clientKey != "" {
-		s.takeOver(o.clientKey)
+	if o.surface != nil {
+		c.speak(o.surface)
 	}
-	return o, s.admit(c, o.principal, o.surface)
+	if o.principal == nil {
+		return o, nil
+	}
+	if c.clientKey != "" {
+		s.takeOver(c)
+	}
+	if err := s.admit(c, o.principal, o.surface); err != nil || o.surface == nil {
+		return o, err
+	}
+	return o, c.attach(o.principal, o.interest, o.complete)
 }
 
 // handshake reports whether a request asks for what the upgrade can give; its
@@ -110,14 +127,15 @@ func names(r *http.Request, header, element string) bool {
 }
 
 // takeOver closes an older socket of the same client (contracts.md section 10).
-// The newer takes its place in what limits count.
-func (s *Server) takeOver(key string) {
+// The newer has its places in what limits count at once.
+func (s *Server) takeOver(c *Conn) {
 	s.mu.Lock()
-	old := s.clients[key]
-	delete(s.clients, key)
+	old := s.clients[c.clientKey]
+	s.clients[c.clientKey] = c
 	s.mu.Unlock()
 	if old != nil {
-		old.takenOver()
+		s.release(old)
+		old.close(parley.CodeTakenOver, "another connection of this client took over")
 	}
 }
 
@@ -146,7 +164,7 @@ func (s *Server) lookEvents(ctx context.Context, c *Conn, r *http.Request) (open
 	if o.interest.Size() > s.cfg.Limits.Subscriptions {
 		return o, parley.Errorf(parley.CodeInvalidArgument, "too many channels")
 	}
-	o.clientKey = string(p.Org) + "\x00" + string(p.ID) + "\x00" + clientID
+	c.clientKey = string(p.Org) + "\x00" + string(p.ID) + "\x00" + clientID
 	return o, nil
 }
 
@@ -200,8 +218,6 @@ func (s *Server) optional(ctx context.Context, c *Conn, r *http.Request, o *open
 
 // upgrade makes the request a Conn. After an error w is of no use any more.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn, o *open) error {
-	q := r.URL.Query()
-	c.cursor, c.hasCursor = q.Get("cursor"), q.Has("cursor")
 	upgrader := ws.HTTPUpgrader{
 		Timeout:  5 * time.Second,
 		Protocol: func(p string) bool { return p == protocolBot || p == protocolChat },
@@ -219,15 +235,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, c *Conn, o *ope
 		_, _ = rw.Read(ahead)
 	}
 	_ = nc.SetDeadline(time.Time{})
-	c.nc = nc
-	c.id = s.cfg.Node + "-" + strconv.FormatUint(s.lastID.Add(1), 36)
-	c.read = reader{nc: nc, ahead: ahead, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
-	// What is said before it is known who speaks has the documented shape of S1.
-	c.dialectID.Store(int32(s.dialects["bot"]))
-	if o.surface != nil {
-		c.speak(o.surface)
-	}
-	s.begin(c, o)
+	s.begin(c, o, nc, ahead)
 	return nil
 }
 

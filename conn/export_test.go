@@ -3,6 +3,7 @@ package conn
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/gobwas/ws"
@@ -13,9 +14,7 @@ import (
 // Begin makes one end of a pipe a Conn of a surface, as a door does after the
 // upgrade; p nil has not authenticated. An empty surface is the shared path.
 func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.Interest, complete bool) error {
-	c := &Conn{srv: s, nc: nc, id: "piped"}
-	c.read = reader{nc: nc, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
-	c.dialectID.Store(int32(s.dialects["bot"]))
+	c := s.newConn(netip.Addr{})
 	o := open{principal: p, interest: i, complete: complete}
 	for _, known := range []*surface{&s.bot, &s.chat, &s.topics, &s.events} {
 		if known.dialect != nil && known.dialect.Name() == name {
@@ -27,8 +26,13 @@ func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.I
 		if err := s.admit(c, p, o.surface); err != nil {
 			return err
 		}
+		if o.surface != nil {
+			if err := c.attach(p, i, complete); err != nil {
+				return err
+			}
+		}
 	}
-	s.begin(c, &o)
+	s.begin(c, &o, nc, nil)
 	return nil
 }
 

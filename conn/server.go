@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,7 +92,7 @@ func New(cfg Config) *Server {
 		case "events":
 			s.events = surface{dialect: d, refused: parley.ClassMessaging, echoSelf: true, acks: true}
 		case "topics":
-			s.topics = surface{dialect: d, refused: parley.ClassMessaging, echoSelf: true, acks: true}
+			s.topics = surface{dialect: d, refused: parley.ClassMessaging, echoSelf: true, acks: true, acksAuth: true}
 		case "chat":
 			s.chat = surface{dialect: d, echoSelf: true, acks: true}
 		case "bot":
@@ -108,61 +110,50 @@ func (s *Server) Len() int {
 	return len(s.conns)
 }
 
-// begin starts the Conn's goroutine; the handler's own returns, and with it goes
-// the stack that net/http needed. Once the server is closed it closes the socket
-// instead.
-func (s *Server) begin(c *Conn, o *open) {
-	c.start(o.principal != nil)
+// newConn makes a Conn that has no socket yet: what it is owed waits for begin.
+func (s *Server) newConn(addr netip.Addr) *Conn {
+	c := &Conn{srv: s, addr: addr, flushing: true}
+	c.id = s.cfg.Node + "-" + strconv.FormatUint(s.lastID.Add(1), 36)
+	// What is said before it is known who speaks has the documented shape of S1.
+	c.dialectID.Store(int32(s.dialects["bot"]))
+	return c
+}
+
+// begin gives the Conn its socket and starts its goroutine; the handler's own
+// returns, and with it goes the stack that net/http needed. ahead was read from
+// the socket already. Once the server is closed it ends the Conn instead.
+func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
+	c.mu.Lock()
+	c.nc = nc // there may be a close already: another of the same client has come
+	c.mu.Unlock()
+	c.read = reader{nc: nc, ahead: ahead, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
+	c.start(o.principal)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		c.timer.Stop()
-		_ = c.nc.Close()
-		s.release(c)
+		c.abandon()
 		return
 	}
 	s.conns[c] = struct{}{}
-	var old *Conn
-	if c.clientKey = o.clientKey; c.clientKey != "" {
-		// Another of the same client may have come since the door was opened.
-		old, s.clients[c.clientKey] = s.clients[c.clientKey], c
-	}
 	draining := s.draining
 	s.wg.Add(1)
 	s.mu.Unlock()
 	s.Opened.Add(1)
-	if old != nil {
-		old.takenOver()
-	}
-	switch {
-	case draining:
+	c.mu.Lock()
+	c.flushing = false
+	c.mu.Unlock()
+	if draining {
 		c.close(parley.CodeDraining, errDraining.Message)
-	case o.principal != nil && o.surface != nil:
-		if err := c.attach(o.principal, o.interest, o.complete); err != nil {
-			c.fail(parley.Failure{Err: parley.AsError(err)})
-			c.close(parley.CodeUnavailable, "not available")
-		}
-	case o.principal != nil:
-		c.admitted(o.principal)
 	}
 	s.recheck(c)
+	c.wake()
 	go c.serve()
-}
-
-// takenOver ends a Conn whose client has come back on another.
-// Its places in what limits count are free at once.
-func (c *Conn) takenOver() {
-	c.srv.release(c)
-	c.close(parley.CodeTakenOver, "another connection of this client took over")
 }
 
 // forget takes a Conn that ended off the list.
 func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
-	if s.clients[c.clientKey] == c {
-		delete(s.clients, c.clientKey)
-	}
 	s.mu.Unlock()
 	s.wg.Done()
 }
@@ -302,10 +293,14 @@ func (s *Server) uncount(key string) {
 	}
 }
 
-// release gives back what a Conn counts against. Idempotent.
+// release gives back what a Conn counts against, and its client's name where it
+// still has that. Idempotent.
 func (s *Server) release(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.clients[c.clientKey] == c {
+		delete(s.clients, c.clientKey)
+	}
 	for _, key := range c.slots {
 		s.uncount(key)
 	}
