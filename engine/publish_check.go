@@ -71,6 +71,8 @@ func (pub *publishing) checkType(p *parley.Principal) error {
 		}
 	case builtIn || isReserved(pub.Type):
 		return parley.Errorf(parley.CodeForbidden, "%s is not for publishing", pub.Type)
+	case isSource(pub.Channel):
+		return parley.Errorf(parley.CodeForbidden, "the channel %s is not for publishing", pub.Channel)
 	}
 	switch pub.Channel {
 	case parley.ChannelMemory, parley.ChannelOffering, parley.ChannelSystem:
@@ -84,6 +86,21 @@ func (pub *publishing) checkType(p *parley.Principal) error {
 func isReserved(t parley.EventType) bool {
 	noun, _, _ := strings.Cut(strings.ToLower(string(t)), ".")
 	return reservedNouns[noun]
+}
+
+// isSource reports whether a channel is the source in the topics of built-in
+// events without being their channel. A custom event on it would be heard under
+// their topics: a forgery while it is live, and missing from replays, which look
+// for what such topics name by the built-in channel.
+func isSource(channel string) bool {
+	source := false
+	for _, spec := range parley.EventSpecs() {
+		if spec.Channel == channel {
+			return false
+		}
+		source = source || spec.Topic.Source == channel
+	}
+	return source
 }
 
 // checkName holds types and channels to letters, digits, `_`, `-` and single dots

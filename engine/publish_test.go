@@ -44,6 +44,9 @@ func TestWhoMayPublishWhat(t *testing.T) {
 		{svc, "run.ended", "conversation", parley.CodeForbidden},
 		{svc, "member.joined", "x", parley.CodeForbidden},
 		{svc, "tool.invented", "x", parley.CodeForbidden},
+		{ann, "flow.run", "flows", parley.CodeForbidden}, // the topic of run.started
+		{svc, "item.moved", "conversations", parley.CodeForbidden},
+		{svc, "item.moved", "offerings", parley.CodeForbidden},
 		{ann, "", "x", parley.CodeInvalidArgument},
 		{ann, "a b", "x", parley.CodeInvalidArgument},
 		{ann, ".a", "x", parley.CodeInvalidArgument},
