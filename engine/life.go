@@ -27,20 +27,27 @@ func errStopping() error {
 }
 
 // Run says every 2 s that this node lives, and ends the runs of those that do not,
-// until ctx ends; it returns nil then.
+// until ctx ends; it returns nil then. The one never waits for the other: a node
+// that is long at ending the runs of the dead would be taken for dead itself.
 func (e *Engine) Run(ctx context.Context) error {
+	var recovery sync.WaitGroup
+	recovery.Go(func() { e.repeat(ctx, "recover runs", e.Recover) })
+	e.repeat(ctx, "heartbeat", e.renewLease)
+	recovery.Wait()
+	return nil
+}
+
+// repeat does something at once and then every 2 s until ctx ends.
+func (e *Engine) repeat(ctx context.Context, what string, do func(context.Context) error) {
 	ticker := time.NewTicker(heartbeatInterval)
 	defer ticker.Stop()
 	for {
-		if err := e.renewLease(ctx); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("engine: heartbeat", "err", err)
-		}
-		if err := e.Recover(ctx); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("engine: recover runs", "err", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.Warn("engine: "+what, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
 		}
 	}

@@ -127,6 +127,51 @@ func TestANodeThatLivesKeepsItsRuns(t *testing.T) {
 	})
 }
 
+// slowLog is a run log that takes long to read, or to append to.
+type slowLog struct {
+	parley.RunLog
+	read, append time.Duration
+}
+
+func (l *slowLog) Read(ctx context.Context, run parley.RunID, fn func(parley.RunRecord) error) error {
+	time.Sleep(l.read)
+	return l.RunLog.Read(ctx, run, fn)
+}
+
+func (l *slowLog) Append(ctx context.Context, batch []parley.RunRecord) error {
+	time.Sleep(l.append)
+	return l.RunLog.Append(ctx, batch)
+}
+
+func TestANodeThatEndsTheRunsOfTheDeadStaysAlive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for range 3 {
+			conversation, trigger := w.question()
+			say(t, w.start(w.Engine, conversation, trigger), "hello")
+		}
+		synctest.Wait()
+		crash(w.Engine)
+		time.Sleep(heartbeatTTL + time.Second)
+
+		other := w.node("node-2", func(c *Config) { c.RunLog = &slowLog{RunLog: w.runlog, read: 2 * heartbeatTTL} })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- other.Run(ctx) }()
+		defer func() { cancel(); <-done }()
+		for range 30 {
+			time.Sleep(time.Second)
+			if nodes, err := w.store.LiveNodes(t.Context()); err != nil || len(nodes) != 1 {
+				t.Fatalf("live nodes are %v, %v", nodes, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if open, err := w.store.OpenRuns(t.Context(), org); err != nil || len(open) != 0 {
+			t.Errorf("%d runs are open, %v", len(open), err)
+		}
+	})
+}
+
 func TestStopEndsRunsWithWhatTheySaid(t *testing.T) {
 	w := newWorld(t)
 	conversation, trigger := w.question()
