@@ -172,6 +172,26 @@ func TestANodeThatEndsTheRunsOfTheDeadStaysAlive(t *testing.T) {
 	})
 }
 
+func TestWhatIsKeptTooLateIsNotTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		conversation, trigger := w.question()
+		slow := w.node("node-2", func(c *Config) { c.RunLog = &slowLog{RunLog: w.runlog, append: heartbeatTTL + 2*time.Second} })
+		run := w.start(slow, conversation, trigger) // sends its only heartbeat
+		say(t, run, "hello")
+		ear := w.listen()
+		time.Sleep(heartbeatTTL + time.Second)
+		if err := w.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e := w.lastEnd(); e.Status != parley.RunInterrupted || e.Text != "" {
+			t.Errorf("end is %+v", e)
+		}
+		time.Sleep(time.Minute)
+		w.silent(ear)
+	})
+}
+
 func TestStopEndsRunsWithWhatTheySaid(t *testing.T) {
 	w := newWorld(t)
 	conversation, trigger := w.question()

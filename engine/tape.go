@@ -123,7 +123,9 @@ func (t *tape) take() []*record {
 }
 
 // keep appends a batch to the run log, again and again with a growing pause until
-// it is kept; false where the tape was stopped first. Nobody is told meanwhile.
+// it is kept; false where the tape was stopped first. Nobody is told meanwhile, nor
+// until it is known that this node was not taken for dead while it waited for the
+// log: who took its runs over may have read them before the batch was there.
 func (t *tape) keep(batch []*record) bool {
 	e := t.engine
 	records := make([]parley.RunRecord, 0, len(batch))
@@ -138,10 +140,13 @@ func (t *tape) keep(batch []*record) bool {
 		}
 		records = append(records, parley.RunRecord{Run: r.w.run.ID, Event: data})
 	}
+	kept := false
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, maxTapeBackoff) {
 		err := e.holdLease(e.ctx)
-		if err == nil {
-			err = t.append(records)
+		if err == nil && !kept {
+			if err = t.append(records); err == nil {
+				kept, err = true, e.holdLease(e.ctx)
+			}
 		}
 		if err == nil {
 			return true
