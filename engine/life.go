@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,11 +62,8 @@ func (e *Engine) repeat(ctx context.Context, what string, do func(context.Contex
 func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
 	e.stopping = true
-	open := make([]*RunWriter, 0, len(e.runs))
-	for _, w := range e.runs {
-		open = append(open, w)
-	}
 	e.mu.Unlock()
+	open := e.open()
 
 	failed := make([]error, len(open))
 	var ends sync.WaitGroup
@@ -85,6 +84,13 @@ func (e *Engine) Stop(ctx context.Context) error {
 		w.leave(failed[i])
 	}
 	return errors.Join(failed...)
+}
+
+// open lists the runs of this node.
+func (e *Engine) open() []*RunWriter {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.runs))
 }
 
 func (e *Engine) isStopping() bool {

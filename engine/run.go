@@ -40,6 +40,7 @@ type RunWriter struct {
 	mu      sync.Mutex
 	closed  bool          // takes no more
 	outcome error         // of End, once done is closed
+	givenUp *runEnd       // what End could not do in its time; nil where there is none
 	rest    []byte        // the beginning of a rune whose other bytes are still to come
 	size    int           // bytes of text taken: where the next piece begins
 	rseq    uint64        // the last that was given

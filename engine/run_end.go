@@ -17,7 +17,8 @@ const (
 // End ends the run. It waits until all that was appended is kept and told, and
 // then writes, in one transaction, the message that the answer became and the
 // run's end; an answer without text becomes no message. While the store or the run
-// log is away it tries again until ctx ends, and may be called once more then.
+// log is away it tries again until ctx ends, and may be called once more then; the
+// engine's Recover does so too.
 // Nothing can be appended from its call on. It returns nil where the run was ended
 // by this node already, and ErrFenced (wrapped) where another took it over.
 func (w *RunWriter) End(ctx context.Context, status parley.RunStatus, detail string) error {
@@ -33,14 +34,37 @@ func (w *RunWriter) End(ctx context.Context, status parley.RunStatus, detail str
 		return fmt.Errorf("end run %s: %w", w.run.ID, ctx.Err())
 	}
 	text, over, err := w.seal(ctx)
-	if over || err != nil {
+	if over {
 		return err
 	}
-	err = w.finish(ctx, text, status, cleanText(detail))
-	if err == nil || errors.Is(err, parley.ErrFenced) {
-		w.leave(err)
+	if err == nil {
+		err = w.finish(ctx, text, status, cleanText(detail))
+		if err == nil || errors.Is(err, parley.ErrFenced) {
+			w.leave(err)
+			return err
+		}
 	}
+	w.mu.Lock()
+	w.givenUp = &runEnd{status, detail}
+	w.mu.Unlock()
 	return err
+}
+
+// runEnd is how a run is to end.
+type runEnd struct {
+	status parley.RunStatus
+	detail string
+}
+
+// endAgain ends a run whose End gave up, as it was to be.
+func (w *RunWriter) endAgain(ctx context.Context) error {
+	w.mu.Lock()
+	end := w.givenUp
+	w.mu.Unlock()
+	if end == nil {
+		return nil
+	}
+	return w.End(ctx, end.status, end.detail)
 }
 
 // seal takes no more, waits until what was taken is told, and returns it all.

@@ -10,10 +10,31 @@ import (
 
 // Recover ends the runs whose owner is gone: it takes each over, reads from the
 // run log exactly what its listeners may have seen, and ends it as interrupted
-// with that. It may be called any time, on any number of nodes at once.
+// with that. Runs of this node whose End gave up are ended as they were to be. It
+// may be called any time, on any number of nodes at once.
 func (e *Engine) Recover(ctx context.Context) error {
 	e.recovering.Lock()
 	defer e.recovering.Unlock()
+	return errors.Join(e.endGivenUp(ctx), e.endOrphans(ctx))
+}
+
+// endGivenUp tries once more to end the runs of this node whose End gave up.
+func (e *Engine) endGivenUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, endAgainTimeout)
+	defer cancel()
+	var failed []error
+	for _, w := range e.open() {
+		if err := w.endAgain(ctx); err != nil && !errors.Is(err, parley.ErrFenced) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// endAgainTimeout bounds one round of endGivenUp.
+const endAgainTimeout = heartbeatInterval
+
+func (e *Engine) endOrphans(ctx context.Context) error {
 	runs, err := e.cfg.Store.OpenRuns(ctx, "")
 	if err != nil {
 		return fmt.Errorf("list open runs: %w", err)

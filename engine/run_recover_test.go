@@ -233,6 +233,35 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
+func TestARunWhoseEndWasGivenUpIsEndedLater(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		conversation, trigger := w.question()
+		run := w.start(w.Engine, conversation, trigger)
+		say(t, run, "all of it")
+		synctest.Wait()
+		w.runlog.Cut(true)
+		say(t, run, ", and more")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := run.End(ctx, parley.RunCompleted, "done"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("ended with %v", err)
+		}
+		if err := w.Recover(t.Context()); err == nil { // the run log is still away
+			t.Error("nobody hears that a run cannot be ended")
+		}
+		w.runlog.Cut(false)
+		time.Sleep(2 * maxTapeBackoff)
+		if err := w.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e := w.lastEnd(); e.Status != parley.RunCompleted || e.Text != "all of it, and more" || e.Detail != "done" {
+			t.Errorf("end is %+v", e)
+		}
+		<-run.Done()
+	})
+}
+
 func TestTheRunLogMayRepeatOrLose(t *testing.T) {
 	w := newWorld(t)
 	conversation, trigger := w.question()
