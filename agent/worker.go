@@ -2,9 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -139,13 +139,23 @@ func (w *Worker) follow(ctx context.Context) error {
 	}
 	for org, head := range heads {
 		t := w.orgs[org]
+		if t != nil {
+			lost, err := t.lost(ctx, head)
+			if err != nil {
+				return err
+			}
+			if lost {
+				w.cfg.Logger.Warn("agent: the log was restored; following it from its checkpoint", "org", org)
+				t = nil
+			}
+		}
 		if t == nil {
-			if t, err = w.begin(ctx, org); err != nil {
+			if t, err = w.begin(ctx, org, head); err != nil {
 				return err
 			}
 			w.orgs[org] = t
 		}
-		if err := t.read(ctx, head.Offset); err != nil {
+		if err := t.read(ctx, head); err != nil {
 			return fmt.Errorf("org %s: %w", org, err)
 		}
 	}
@@ -153,13 +163,20 @@ func (w *Worker) follow(ctx context.Context) error {
 }
 
 // begin takes an org up where its checkpoint is.
-func (w *Worker) begin(ctx context.Context, org parley.OrgID) (*tail, error) {
-	at, err := w.cfg.Store.Checkpoint(ctx, checkpointName, org)
+func (w *Worker) begin(ctx context.Context, org parley.OrgID, head parley.Position) (*tail, error) {
+	saved, err := w.cfg.Store.Checkpoint(ctx, checkpointName, org)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	t := &tail{worker: w, org: org, at: at, saved: at, answering: map[parley.ConversationID][]Agent{}}
-	if at == 0 {
+	at, err := w.cfg.Store.Locate(ctx, org, saved)
+	switch {
+	case errors.Is(err, parley.ErrNotFound): // a node wrote it that had not noticed yet
+		at = head
+	case err != nil:
+		return nil, fmt.Errorf("locate checkpoint: %w", err)
+	}
+	t := &tail{worker: w, org: org, at: at, head: head, saved: saved, answering: map[parley.ConversationID][]Agent{}}
+	if saved == 0 {
 		t.notBefore = time.Now().Add(-freshness)
 	}
 	return t, nil
@@ -187,123 +204,4 @@ func (w *Worker) saveLast(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
 	w.save(ctx)
-}
-
-// tail is the worker's place in one org's log. Only waiting is shared.
-type tail struct {
-	worker    *Worker
-	org       parley.OrgID
-	at        uint64 // read up to here
-	saved     uint64 // the checkpoint in the store
-	notBefore time.Time
-	// answering are the agents that answer in a conversation, as far as is known;
-	// the log itself says when that changes.
-	answering map[parley.ConversationID][]Agent
-
-	mu      sync.Mutex
-	waiting map[uint64]int // offsets of messages whose runs are still to be started
-}
-
-// maxAnswering bounds what is remembered of who answers where.
-const maxAnswering = 1 << 16
-
-// read goes on up to an offset.
-func (t *tail) read(ctx context.Context, upTo uint64) error {
-	for t.at < upTo {
-		events, err := t.worker.cfg.Store.ReadLog(ctx, t.org, t.at, upTo, pageSize)
-		if err != nil {
-			return fmt.Errorf("read log: %w", err)
-		}
-		for _, ev := range events {
-			if err := t.see(ctx, ev); err != nil {
-				return err
-			}
-			t.at = ev.Position.Offset
-		}
-		if len(events) == 0 {
-			t.at = upTo // what is missing was erased or trimmed
-		}
-	}
-	return nil
-}
-
-// see does what one event asks for.
-func (t *tail) see(ctx context.Context, ev *parley.Event) error {
-	switch body := ev.Body.(type) {
-	case *parley.ConversationBody:
-		if body.Status != parley.StatusActive {
-			t.worker.lanes.cancel(t.org, ev.Conversation, "")
-		}
-	case *parley.MemberBody:
-		delete(t.answering, ev.Conversation)
-		if ev.Type == parley.MemberLeft {
-			t.worker.lanes.cancel(t.org, ev.Conversation, body.Principal)
-		}
-	case *parley.MessageBody:
-		wanted := ev.Type == parley.MessageCreated && !body.Internal &&
-			body.SenderKind != parley.KindAgent && !ev.Time.Before(t.notBefore)
-		if !wanted {
-			return nil
-		}
-		agents, err := t.agentsOf(ctx, ev.Conversation)
-		if err != nil {
-			return err
-		}
-		for _, a := range agents {
-			if a.Principal().ID == body.Sender {
-				continue
-			}
-			t.wait(ev.Position.Offset, 1)
-			t.worker.lanes.add(ctx, a, &question{tail: t, offset: ev.Position.Offset, message: body.Message})
-		}
-	}
-	return nil
-}
-
-// agentsOf lists the agents of this process that answer in a conversation now.
-func (t *tail) agentsOf(ctx context.Context, id parley.ConversationID) ([]Agent, error) {
-	if agents, ok := t.answering[id]; ok {
-		return agents, nil
-	}
-	stays, err := t.worker.cfg.Store.Stays(ctx, t.org, id)
-	if err != nil {
-		return nil, fmt.Errorf("read stays of %s: %w", id, err)
-	}
-	var agents []Agent
-	for i := range stays {
-		a := t.worker.agents[stays[i].Principal]
-		if a != nil && stays[i].Open() && stays[i].AutoRespond {
-			agents = append(agents, a)
-		}
-	}
-	if len(t.answering) >= maxAnswering {
-		clear(t.answering)
-	}
-	t.answering[id] = agents
-	return agents, nil
-}
-
-// wait notes that n more runs for the message at an offset are still to be
-// started, or -1 that one was.
-func (t *tail) wait(offset uint64, n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.waiting == nil {
-		t.waiting = map[uint64]int{}
-	}
-	if t.waiting[offset] += n; t.waiting[offset] <= 0 {
-		delete(t.waiting, offset)
-	}
-}
-
-// done is the offset up to which every run was started: where to go on after a
-// crash.
-func (t *tail) done() uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	done := t.at
-	for offset := range t.waiting {
-		done = min(done, offset-1)
-	}
-	return done
 }
