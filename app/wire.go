@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,14 +48,22 @@ func agents(cfg *config.Config) []agent.Agent {
 // server: one to a SQLite file.
 func OpenStore(ctx context.Context, cfg *config.Config, exclusive bool) (parley.Store, error) {
 	if cfg.StoreURL != "" {
-		return postgres.Open(ctx, postgres.Config{URL: cfg.StoreURL})
+		s, err := postgres.Open(ctx, postgres.Config{URL: cfg.StoreURL})
+		if err != nil {
+			return nil, err // not s: a nil *Store in the interface would not be nil
+		}
+		return s, nil
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	return sqlite.Open(ctx, sqlite.Config{
+	s, err := sqlite.Open(ctx, sqlite.Config{
 		Path: filepath.Join(cfg.Data, "parley.db"), Synchronous: sqlite.Synchronous(cfg.SQLiteSynchronous), Exclusive: exclusive,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // OpenKeys opens the signing key in the data directory, making it where there is
@@ -66,11 +75,38 @@ func OpenKeys(cfg *config.Config) (*auth.Keys, error) {
 	return auth.OpenKeys(cfg.Data)
 }
 
+// openBus opens the bus that the configuration names: an existing NATS, or one in
+// the process on a directory beside the store.
 func (a *App) openBus(ctx context.Context) (*natsbus.Bus, error) {
+	c := natsbus.Config{Logger: a.log}
 	if a.cfg.NATSURL != "" {
-		return natsbus.Open(ctx, natsbus.Config{URL: a.cfg.NATSURL, Credentials: a.cfg.NATSCredentials, Logger: a.log})
+		c.URL, c.Credentials = a.cfg.NATSURL, a.cfg.NATSCredentials
+	} else {
+		c.Dir, c.Listen = filepath.Join(a.cfg.Data, "nats"), a.cfg.NATSListen
 	}
-	return natsbus.Open(ctx, natsbus.Config{Dir: filepath.Join(a.cfg.Data, "nats"), Listen: a.cfg.NATSListen, Logger: a.log})
+	if a.cfg.NATSTokenFile != "" {
+		token, err := config.ReadSecret(a.cfg.NATSTokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats_token_file: %w", err)
+		}
+		c.Token = string(token)
+	}
+	b, err := natsbus.Open(ctx, c)
+	if err != nil && c.URL != "" {
+		err = fmt.Errorf("%s: %w", serversOf(c.URL), err)
+	}
+	return b, err
+}
+
+// serversOf lists the hosts of NATS URLs, without what is secret in them.
+func serversOf(urls string) string {
+	var hosts []string
+	for text := range strings.SplitSeq(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return strings.Join(hosts, ", ")
 }
 
 func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator, error) {

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/parley-chat/parley/httpd"
+)
+
+// door is a listener and the server behind it. The first of an App's is the
+// public one, the second that of the operators.
+type door struct {
+	net.Listener
+	server *http.Server
+}
+
+// listen opens the doors; nobody is served yet. The operators' one is left out
+// where no address is configured.
+func (a *App) listen(public, operators http.Handler) error {
+	var secured *tls.Config
+	if a.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+		if err != nil {
+			return fmt.Errorf("read the certificate (tls_cert, tls_key): %w", err)
+		}
+		// WebSocket upgrades are HTTP/1.1.
+		secured = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	}
+	if err := a.open("listen", a.cfg.Listen, secured, public); err != nil || a.cfg.AdminListen == "" {
+		return err
+	}
+	return a.open("admin_listen", a.cfg.AdminListen, nil, operators)
+}
+
+// open opens one door at the address that a setting names.
+func (a *App) open(setting, address string, secured *tls.Config, h http.Handler) error {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("another process listens on %s already (%s): %w", address, setting, syscall.EADDRINUSE)
+	case err != nil:
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	if secured != nil {
+		l = tls.NewListener(l, secured)
+	}
+	a.doors = append(a.doors, door{l, httpd.NewHTTPServer(h, a.log)})
+	return nil
+}
+
+// serve lets clients and operators in.
+func (a *App) serve() {
+	for _, d := range a.doors {
+		a.wg.Go(func() {
+			if err := d.server.Serve(d.Listener); !errors.Is(err, http.ErrServerClosed) {
+				a.log.Error("serving ended", "addr", d.Addr().String(), "error", err)
+			}
+		})
+	}
+	a.log.Info("listening", "address", a.Addr(), "operators", a.AdminAddr(), "node", a.node)
+}
+
+// Addr is the address of the public listener, "127.0.0.1:8080"; empty before
+// Start.
+func (a *App) Addr() string { return a.addr(0) }
+
+// AdminAddr is that of the operators' listener; empty where there is none.
+func (a *App) AdminAddr() string { return a.addr(1) }
+
+func (a *App) addr(i int) string {
+	if i >= len(a.doors) {
+		return ""
+	}
+	return a.doors[i].Addr().String()
+}
