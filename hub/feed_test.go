@@ -76,14 +76,14 @@ func TestAStoreThatIsAwayDelaysAndLosesNothing(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
 		ada := w.attach(nil).subscribe()
-		w.store.failing = true
+		w.store.with(func() { w.store.failing = true })
 		w.post("a") // whose members the feed would have to read
 		time.Sleep(aWhile)
 		ada.expect("Subscribed")
 		if w.nodes[0].hub.Ready() == nil {
 			t.Error("a node that cannot tell is ready")
 		}
-		w.store.failing = false
+		w.store.with(func() { w.store.failing = false })
 		time.Sleep(aWhile)
 		ada.expect("2 message.created a")
 		if err := w.nodes[0].hub.Ready(); err != nil {
@@ -95,7 +95,7 @@ func TestAStoreThatIsAwayDelaysAndLosesNothing(t *testing.T) {
 func TestAttachWhereTheStoreIsAway(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.store.failing = true
+		w.store.with(func() { w.store.failing = true })
 		_, err := w.nodes[0].hub.Attach(ListenerConfig{Principal: user("ada"), Dialect: "topics"})
 		if !errors.Is(err, parley.ErrUnavailable) {
 			t.Errorf("attach: %v", err)
@@ -103,7 +103,7 @@ func TestAttachWhereTheStoreIsAway(t *testing.T) {
 		if len(w.nodes[0].hub.feeds) != 0 {
 			t.Error("the feed that could not begin is kept")
 		}
-		w.store.failing = false
+		w.store.with(func() { w.store.failing = false })
 		w.attach(nil).subscribe().expect("Subscribed")
 	})
 }

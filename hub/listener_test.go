@@ -48,7 +48,7 @@ func TestARunIsNotToldBeforeItsQuestion(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
 		reads := 0
-		w.store.onRead = func(context.Context) {
+		onRead := func(context.Context) {
 			if reads++; reads == 2 {
 				w.store.commit(said("what?"))
 				e := w.store.sequence(1)[0]
@@ -56,6 +56,7 @@ func TestARunIsNotToldBeforeItsQuestion(t *testing.T) {
 				w.run = &simRun{row: w.store.startRun(talk(), "agent"), text: "well"}
 			}
 		}
+		w.store.with(func() { w.store.onRead = onRead })
 		ada := w.attach(nil).subscribe()
 		ada.expect("Subscribed")
 		w.deliver(w.nodes...)
@@ -289,8 +290,10 @@ func TestResumeFromWhatIsNoLongerKept(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.post("gone", "kept")
-		w.store.trimmed = 2
-		clear(w.store.log[:2])
+		w.store.with(func() {
+			w.store.trimmed = 2
+			clear(w.store.log[:2])
+		})
 		w.attach(resuming(w.store.at[0].Cursor(), "topics", "ada")).resume().
 			expect("Subscribed at 1", "Reload events are no longer kept")
 		// Nothing that concerned eve is gone.
@@ -307,7 +310,7 @@ func TestAPageOfAnEarlierTurnIsNotTold(t *testing.T) {
 		w.post("old 1", "old 2", "old 3")
 		ear := w.attach(resuming(w.store.at[0].Cursor(), "topics", "ada")).resume()
 		reads := 0
-		w.store.onRead = func(ctx context.Context) {
+		onRead := func(ctx context.Context) {
 			if ctx.Value(duringNext{}) == nil {
 				return
 			}
@@ -317,6 +320,7 @@ func TestAPageOfAnEarlierTurnIsNotTold(t *testing.T) {
 				w.post("new 1", "new 2", "new 3")
 			}
 		}
+		w.store.with(func() { w.store.onRead = onRead })
 		data, _, err := ear.Next(context.WithValue(t.Context(), duringNext{}, true), nil)
 		if err != nil {
 			t.Fatal(err)

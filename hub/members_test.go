@@ -64,7 +64,7 @@ func TestAnErasedLeaveIsReadFromTheStore(t *testing.T) {
 		bob.expect("Subscribed", "2 message.created a")
 		w.store.commit(left("bob"))
 		w.store.sequence(1)
-		w.store.log[2] = nil
+		w.store.with(func() { w.store.log[2] = nil })
 		w.post("b")
 		w.post("c")
 		bob.expect()
@@ -77,9 +77,9 @@ func TestAConversationThatIsNotThereIsHeardByNobody(t *testing.T) {
 		ada := w.attach(func(c *ListenerConfig) { c.Principal = user("ada", parley.ScopeAdmin) }).subscribe()
 		stray := said("stray")
 		stray.Conversation, stray.Type = id2conv(77), parley.MessageUpdated
-		w.store.conversations[stray.Conversation] = &parley.Conversation{}
+		w.store.with(func() { w.store.conversations[stray.Conversation] = &parley.Conversation{} })
 		w.store.commit(stray)
-		delete(w.store.conversations, stray.Conversation)
+		w.store.with(func() { delete(w.store.conversations, stray.Conversation) })
 		w.post("a")
 		ada.expect("Subscribed", "3 message.created a")
 	})

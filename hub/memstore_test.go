@@ -57,6 +57,13 @@ func (s *memStore) clear() {
 	s.messages = map[parley.ConversationID][]parley.Message{}
 }
 
+// with changes the store under its lock.
+func (s *memStore) with(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
 func (s *memStore) newID() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +173,11 @@ func (s *memStore) restore(offset uint64) {
 }
 
 func (s *memStore) read(ctx context.Context) error {
-	if s.onRead != nil {
-		s.onRead(ctx)
+	s.mu.Lock()
+	before := s.onRead
+	s.mu.Unlock()
+	if before != nil {
+		before(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
