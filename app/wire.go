@@ -118,7 +118,11 @@ func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator
 		}
 		issuers = append(issuers, auth.Issuer{Name: i.Name, Secret: secret, Org: i.Org, Audience: i.Audience})
 	}
-	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Log: a.log})
+	var reserved []parley.PrincipalID
+	for _, p := range agent.Principals(agents(a.cfg)...) {
+		reserved = append(reserved, p.ID)
+	}
+	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Reserved: reserved, Log: a.log})
 }
 
 // ids makes UUIDv7 ids, in order within this process.

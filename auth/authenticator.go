@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,10 @@ type Config struct {
 	Issuers []Issuer
 	// Store remembers API keys and what was revoked. Required.
 	Store parley.Credentials
+	// Reserved are the subjects that no credential of any org may speak for: agents
+	// that live in this process are in everybody's conversations, and who comes under
+	// the name of one would hear and read them all.
+	Reserved []parley.PrincipalID
 	// CacheSize is how many verified credentials are remembered; zero: 16384.
 	CacheSize int
 	// Log is told when the store stops and begins to answer again; nil: nowhere.
@@ -34,6 +39,7 @@ const keyLifetime = time.Minute
 // concurrently.
 type Authenticator struct {
 	verifier *verifier
+	reserved []parley.PrincipalID
 	store    parley.Credentials
 	cache    *cache
 	log      *slog.Logger
@@ -45,6 +51,7 @@ type Authenticator struct {
 	revoked   map[credential]bool
 	loaded    bool      // the store's whole list has been read
 	polled    time.Time // when the last poll that succeeded began
+	listed    time.Time // when the last that read the whole list did
 	failed    time.Time // when the last poll failed, and why; zero after a success
 	failure   error
 	listeners map[*listener]bool
@@ -71,7 +78,7 @@ func New(c Config) (*Authenticator, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Authenticator{
-		verifier: v, store: c.Store, cache: newCache(c.CacheSize), log: c.Log,
+		verifier: v, reserved: c.Reserved, store: c.Store, cache: newCache(c.CacheSize), log: c.Log,
 		revoked: map[credential]bool{}, listeners: map[*listener]bool{},
 	}, nil
 }
@@ -89,6 +96,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*parley
 		found, until, err := a.verify(ctx, token)
 		if err != nil {
 			return nil, err
+		}
+		if slices.Contains(a.reserved, found.ID) {
+			return nil, unauthenticated(errors.New("the subject is one of this server's own agents"))
 		}
 		p = *found
 		// Remembered before the revocations are looked at, so that one that comes

@@ -283,6 +283,23 @@ func TestNewRefusesAnIssuer(t *testing.T) {
 	}
 }
 
+func TestNobodySpeaksForAReservedSubject(t *testing.T) {
+	keys, store := openKeys(t), &memory{}
+	a := newAuthenticator(t, auth.Config{Keys: keys, Store: store, Reserved: []parley.PrincipalID{"demo"}})
+	for _, kind := range []parley.PrincipalKind{"", parley.KindAgent, parley.KindService} {
+		refused(t, a, mint(t, keys, auth.Claims{Subject: "demo", Org: "org_demo", Kind: kind}), parley.CodeUnauthenticated)
+	}
+	secret, key, err := auth.NewKey(parley.KeyID{1}, "org_demo", "back end", "demo", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.InsertKey(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, a, secret, parley.CodeUnauthenticated)
+	authenticate(t, a, mint(t, keys, auth.Claims{Subject: "demonstrator", Org: "org_demo"}))
+}
+
 func TestATokenExpiresInTheCacheToo(t *testing.T) {
 	keys := openKeys(t)
 	synctest.Test(t, func(t *testing.T) {
