@@ -16,6 +16,9 @@ const (
 	// clocks of those who revoke differ, and a revocation is stamped before it is
 	// committed.
 	pollOverlap = 5 * time.Minute
+	// listInterval is between two looks at all revocations ever: a clock may be wrong
+	// by more than pollOverlap.
+	listInterval = time.Minute
 )
 
 // credential names one thing that can be revoked.
@@ -149,8 +152,9 @@ func (a *Authenticator) poll(ctx context.Context) error {
 	defer cancel()
 	began := time.Now()
 	a.mu.Lock()
-	var since time.Time // at first, everything ever
-	if a.loaded {
+	var since time.Time // at first, and now and then, everything ever
+	whole := !a.loaded || began.Sub(a.listed) >= listInterval
+	if !whole {
 		since = a.polled.Add(-pollOverlap)
 	}
 	a.mu.Unlock()
@@ -165,6 +169,9 @@ func (a *Authenticator) poll(ctx context.Context) error {
 	a.Apply(list...)
 	a.mu.Lock()
 	a.loaded, a.polled, a.failure = true, began, nil
+	if whole {
+		a.listed = began
+	}
 	a.mu.Unlock()
 	return nil
 }

@@ -53,6 +53,22 @@ func TestARevocationInTheStoreTakesEffectWithinASecond(t *testing.T) {
 	})
 }
 
+func TestARevocationByAClockThatIsSlowTakesEffectToo(t *testing.T) {
+	keys := openKeys(t)
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		a := watched(t, auth.Config{Keys: keys, Store: store})
+		token := mint(t, keys, ana)
+		p := authenticate(t, a, token)
+		if err := store.Revoke(t.Context(), p.Org, p.Credential, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		refused(t, a, token, parley.CodeUnauthenticated)
+	})
+}
+
 func TestARevocationBeforeTheStartCounts(t *testing.T) {
 	keys := openKeys(t)
 	store := &memory{}
