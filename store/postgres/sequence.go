@@ -23,9 +23,9 @@ const (
 	assignPositions = `
 		WITH waiting AS MATERIALIZED (
 			SELECT draw, org, keys FROM events WHERE pos IS NULL ORDER BY draw LIMIT $1
-		), grown AS ( -- each org's head moves on by the number of its events
+		), grown AS ( -- each org's head moves on by the number of its events; no two orgs share an epoch
 			INSERT INTO orgs AS o (org, head, epoch)
-			SELECT org, count(*), (SELECT epoch FROM current_epoch) FROM waiting GROUP BY org
+			SELECT org, count(*), (SELECT epoch FROM current_epoch) # hashtextextended(org, 0) FROM waiting GROUP BY org
 			ON CONFLICT (org) DO UPDATE SET head = o.head + excluded.head, epoch = excluded.epoch
 			RETURNING org, head, epoch
 		), numbered AS (

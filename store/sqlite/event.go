@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -38,6 +39,7 @@ type appender struct {
 
 // orgLog is where an org's log ends.
 type orgLog struct {
+	epoch    parley.Epoch // of this opening
 	last     uint64
 	hasEpoch bool // this opening's epoch is in the epochs table
 }
@@ -81,7 +83,7 @@ func (t *tx) appendEvent(e *parley.Event) error {
 		return t.check(err)
 	}
 	pos := log.last + 1
-	_, err = t.exec(insertEvent, string(e.Org), int64(pos), int64(a.epoch), e.ID[:], string(e.Type),
+	_, err = t.exec(insertEvent, string(e.Org), int64(pos), int64(log.epoch), e.ID[:], string(e.Type),
 		optID(e.Conversation), int64(e.ChangeSeq), micros(e.Time), data)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (a *appender) log(org parley.OrgID) (*orgLog, error) {
 	if l := a.logs[org]; l != nil {
 		return l, nil
 	}
-	l := new(orgLog)
+	l := &orgLog{epoch: epochOf(a.epoch, org)}
 	err := one(a.ctx, a.stmts, selectLog, []any{string(org)}, uintInto{&l.last})
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
@@ -112,6 +114,17 @@ func (a *appender) log(org parley.OrgID) (*orgLog, error) {
 
 // mark returns the place to roll back to.
 func (a *appender) mark() int { return len(a.pending) }
+
+// epochOf is an opening's epoch in one org's log: no other org's, so that a cursor
+// of another org is told from one's own.
+func epochOf(opening parley.Epoch, org parley.OrgID) parley.Epoch {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(org))
+	if e := opening ^ parley.Epoch(h.Sum64()); e != 0 {
+		return e
+	}
+	return opening // 0 is no epoch
+}
 
 // rollback forgets the events since the mark.
 func (a *appender) rollback(mark int) {
@@ -169,7 +182,7 @@ func (a *appender) flush() error {
 func (a *appender) flushLog(org parley.OrgID, first uint64) error {
 	log := a.logs[org]
 	if !log.hasEpoch {
-		if err := a.exec(insertEpoch, string(org), int64(first), int64(a.epoch)); err != nil {
+		if err := a.exec(insertEpoch, string(org), int64(first), int64(log.epoch)); err != nil {
 			return err
 		}
 		log.hasEpoch = true
@@ -189,7 +202,7 @@ func (a *appender) exec(query string, args ...any) error {
 // transaction.
 func (a *appender) committed() []pendingEvent {
 	for _, p := range a.pending {
-		p.event.Position = parley.Position{Epoch: a.epoch, Offset: p.pos}
+		p.event.Position = parley.Position{Epoch: a.logs[p.event.Org].epoch, Offset: p.pos}
 	}
 	done := a.pending
 	a.pending = nil

@@ -36,7 +36,11 @@ var cursorCases = group{"cursors", []testCase{
 	{"a Position of one org means nothing in another", func(e *env) {
 		e.publish(published(e.org, "ci"))
 		head := e.sequence()[0].Position
-		e.fails(e.s.CheckCursor(e.ctx, parley.ReplayQuery{Org: e.other}, head), parley.ErrCursor)
+		elsewhere := func() error { return e.s.CheckCursor(e.ctx, parley.ReplayQuery{Org: e.other}, head) }
+		e.fails(elsewhere(), parley.ErrCursor)
+		e.publish(published(e.other, "ci")) // the other has an event at this offset too
+		e.sequence()
+		e.fails(elsewhere(), parley.ErrCursor)
 	}},
 }}
 
