@@ -201,9 +201,10 @@ func TestRestoredLogThatGrewPastTheFeed(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
 		ear := w.attach(nil).subscribe()
+		w.start()
 		w.post("a", "b")
-		ear.expect("Subscribed", "2 message.created a", "3 message.created b")
-		w.store.restore(1)
+		ear.expect("Subscribed", "start", "2 message.created a", "3 message.created b")
+		w.store.restore(1) // the run is of the lost day too
 		w.store.commit(said("x"))
 		w.store.commit(said("y"))
 		w.store.sequence(2) // nobody hears of these two

@@ -114,7 +114,7 @@ func TestAMessageOfAnotherLogAsksForNothingForEver(t *testing.T) {
 		w := newWorld(t)
 		ada := w.attach(nil).subscribe()
 		stray := said("stray")
-		stray.Position = parley.Position{Epoch: 99, Offset: 40}
+		stray.Org, stray.Position = testOrg, parley.Position{Epoch: 99, Offset: 40}
 		n := w.nodes[0]
 		n.bus.put(&n.bus.log, logMessage(stray, true))
 		w.deliver(n)

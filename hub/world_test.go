@@ -151,6 +151,7 @@ type ear struct {
 	*Listener
 	t      *testing.T
 	woken  atomic.Bool
+	more   bool   // Next said so
 	cursor string // the last that it was told
 }
 
@@ -206,17 +207,17 @@ func (e *ear) resume() *ear {
 	return e
 }
 
-// hears reads all that the listener is owed now.
+// hears reads all that the listener is owed now, as far as it was woken for it.
 func (e *ear) hears() []string {
 	e.t.Helper()
 	var out []string
-	for more := true; more || e.woken.Load(); {
+	for e.more || e.woken.Load() {
 		e.woken.Store(false)
 		data, again, err := e.Next(context.Background(), nil)
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		more = again
+		e.more = again
 		for _, l := range readLines(e.t, data) {
 			out = append(out, l.short())
 			if l.cursor != "" {

@@ -1,0 +1,221 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	parley "github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/relay"
+)
+
+// fromLog takes a durable event off the bus.
+func (f *feed) fromLog(data []byte) {
+	e, pointer, err := relay.Decode(data)
+	if err != nil {
+		f.h.cfg.Logger.Warn("a message on the log could not be read", "org", f.org, "error", err)
+		return
+	}
+	var at parley.Position
+	if e != nil {
+		at = e.Position
+	} else {
+		at = pointer.Position
+	}
+	f.post(func() { f.arrived(e, at) })
+}
+
+// arrived puts an event, or the Position of one that must be read, in its place.
+func (f *feed) arrived(e *parley.Event, at parley.Position) {
+	switch {
+	case at.Offset <= f.applied.Offset:
+		if at.Epoch != f.applied.Epoch {
+			f.verify() // an older epoch's event that came late, or a store that went back
+		}
+	case f.target == 0 && e != nil && at.Offset == f.applied.Offset+1 && f.sameEpoch(at):
+		if err := f.apply(e); err != nil {
+			f.stall(err)
+			f.fill(at.Offset)
+		}
+	default:
+		f.fill(at.Offset)
+	}
+}
+
+// sameEpoch reports whether a Position follows what was applied without another
+// opening of the store in between. Across one, only the store can say whether the
+// two belong to one log.
+func (f *feed) sameEpoch(at parley.Position) bool {
+	return f.applied.Offset == 0 || at.Epoch == f.applied.Epoch
+}
+
+// fill reads the log up to an offset and applies it. Events that come meanwhile
+// only move the end: the store has them all.
+func (f *feed) fill(upTo uint64) {
+	if filling := f.target != 0; filling {
+		f.target = max(f.target, upTo)
+		return
+	}
+	f.target = upTo
+	f.h.Holes.Add(1)
+	f.readPage()
+}
+
+// logPage is a part of the log: what it lacks up to its end was erased and counts
+// as applied.
+type logPage struct {
+	events []*parley.Event
+	end    parley.Position
+	upTo   uint64 // what was asked for
+	full   bool   // there may be more before upTo
+}
+
+// readPage reads on from what was applied, off the loop.
+func (f *feed) readPage() {
+	after, upTo := f.applied, f.target
+	f.pages++
+	page := f.pages
+	f.wg.Go(func() {
+		p, err := f.readLog(after, upTo)
+		f.post(func() {
+			if f.pages == page { // else a reload came in between
+				f.gotPage(p, err)
+			}
+		})
+	})
+}
+
+// readLog reads a page of the log after a Position, if that is still of the log;
+// else the error is parley.ErrCursor.
+func (f *feed) readLog(after parley.Position, upTo uint64) (logPage, error) {
+	store := f.h.cfg.Store
+	p := logPage{end: after, upTo: upTo}
+	if err := store.CheckCursor(f.ctx, parley.ReplayQuery{Org: f.org}, after); err != nil && !errors.Is(err, parley.ErrGone) {
+		return p, fmt.Errorf("check what was applied: %w", err)
+	}
+	head, err := store.Head(f.ctx, f.org)
+	if err != nil {
+		return p, fmt.Errorf("read the head: %w", err)
+	}
+	// What spoke of more was a message of another log.
+	if upTo = min(upTo, head.Offset); upTo <= after.Offset {
+		return p, nil
+	}
+	if p.events, err = store.ReadLog(f.ctx, f.org, after.Offset, upTo, f.h.sizes.fill); err != nil {
+		return p, fmt.Errorf("read the log: %w", err)
+	}
+	switch {
+	case len(p.events) == f.h.sizes.fill:
+		p.end = p.events[len(p.events)-1].Position
+		p.full = p.end.Offset < upTo
+	case upTo == head.Offset:
+		p.end = head
+	default:
+		if p.end, err = store.Locate(f.ctx, f.org, upTo); err != nil {
+			return p, fmt.Errorf("locate the end of a page: %w", err)
+		}
+	}
+	return p, nil
+}
+
+func (f *feed) gotPage(p logPage, err error) {
+	if errors.Is(err, parley.ErrCursor) {
+		f.target = 0
+		f.verify()
+		return
+	}
+	for _, e := range p.events {
+		if err == nil {
+			err = f.apply(e)
+		}
+	}
+	if err != nil {
+		f.stall(err)
+		f.retryPage()
+		return
+	}
+	f.recovered()
+	if p.end.Offset > f.applied.Offset {
+		f.applied = p.end
+		f.wakeAhead()
+	}
+	if p.full || f.target > p.upTo {
+		f.readPage()
+		return
+	}
+	f.target = 0
+}
+
+// retryPage reads again after a pause.
+func (f *feed) retryPage() {
+	page := f.pages
+	f.wg.Go(func() {
+		select {
+		case <-time.After(100*time.Millisecond + f.h.jitter(200*time.Millisecond)):
+		case <-f.ctx.Done():
+		}
+		f.post(func() {
+			if f.pages == page {
+				f.readPage()
+			}
+		})
+	})
+}
+
+// apply tells the next durable event. On an error nothing has changed and the
+// event is to be applied again.
+func (f *feed) apply(e *parley.Event) error {
+	m, err := f.membersFor(e)
+	if err != nil {
+		return err
+	}
+	f.applied = e.Position
+	f.h.Applied.Add(1)
+	en := &entry{event: e}
+	if m != nil {
+		m.learn(e)
+		f.endRun(en)
+	}
+	f.keep(en)
+	f.tell(en, m)
+	if m != nil {
+		f.releaseHeld(m)
+	}
+	f.wakeAhead()
+	return nil
+}
+
+// wakeAhead lets the listeners go on whose place the feed has come to.
+func (f *feed) wakeAhead() {
+	for l := range f.ahead {
+		l.mu.Lock()
+		if l.at.Offset <= f.applied.Offset {
+			delete(f.ahead, l)
+			l.signal()
+		}
+		l.mu.Unlock()
+	}
+}
+
+// keep adds an entry to the ring.
+func (f *feed) keep(en *entry) {
+	if limit := max(f.h.cfg.Limits.RingEvents, 1); len(f.ring) >= 2*limit {
+		f.ring = append(make([]*entry, 0, 2*limit), f.ring[len(f.ring)-limit:]...)
+	}
+	f.ring = append(f.ring, en)
+}
+
+// ringAfter returns up to n entries after an offset; false where the ring does
+// not reach back that far.
+func (f *feed) ringAfter(offset uint64, n int) ([]*entry, bool) {
+	if len(f.ring) == 0 || f.ring[0].event.Position.Offset > offset+1 {
+		return nil, false
+	}
+	// Offsets are contiguous but for erased ones: no entry lies further on than this.
+	i := min(int(offset+1-f.ring[0].event.Position.Offset), len(f.ring))
+	for i > 0 && f.ring[i-1].event.Position.Offset > offset {
+		i--
+	}
+	rest := f.ring[i:]
+	return append([]*entry(nil), rest[:min(n, len(rest))]...), true
+}

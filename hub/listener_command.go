@@ -1,0 +1,222 @@
+package hub
+
+import (
+	"slices"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// Refresh takes over a refreshed token's principal: same subject and org.
+func (l *Listener) Refresh(p parley.Principal) {
+	l.feed.do(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
+		l.who.Store(newIdentity(p))
+		l.index()
+	})
+}
+
+// Held reports whether the listener waits for Resume.
+func (l *Listener) Held() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state == held
+}
+
+// Resume gives a held listener all its interests and lets the replay begin; acks
+// go out before it. On a listener that is not held it is a Subscribe.
+func (l *Listener) Resume(subs []parley.Subscribe, acks []parley.Reply) {
+	l.feed.do(func() {
+		defer l.oweRuns()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
+		since := l.feed.applied.Offset
+		if l.state == held {
+			since = l.at.Offset
+		}
+		for i := range subs {
+			l.want(subs[i].Ref, &subs[i].Interest, since)
+		}
+		l.index()
+		for _, r := range acks {
+			l.push(item{reply: r, at: l.feed.applied})
+		}
+		if l.state == held {
+			l.state = behind
+		}
+		l.signal()
+	})
+}
+
+// GiveUp lets a held listener go on at now: it did not resume.
+func (l *Listener) GiveUp() {
+	l.feed.do(func() {
+		defer l.oweRuns()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state != held {
+			return
+		}
+		l.hasResumed = false
+		if l.at.Offset > l.feed.applied.Offset {
+			l.state = behind // what comes until its feed is there it has heard elsewhere
+		} else {
+			l.at = l.feed.applied
+			l.goLive()
+		}
+		l.signal()
+	})
+}
+
+// goLive makes the listener live, with the replies that it is owed first. On the
+// loop, under mu.
+func (l *Listener) goLive() {
+	l.state = live
+	l.turn++
+	l.queue, l.replies = append(l.queue, l.replies...), nil
+}
+
+// Subscribe adds an interest that holds from now on; ack, where not nil, goes out
+// before the first event it brings.
+func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
+	l.feed.do(func() {
+		defer l.oweRuns()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
+		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
+		l.index()
+		if ack != nil {
+			l.push(item{reply: ack, at: l.feed.applied})
+		}
+		l.signal()
+	})
+}
+
+// SubscribeWithHistory adds an interest in one conversation, with its messages
+// after sub.AfterSeq told first: history reads them, ascending, and what it
+// returned is not told again. It runs off the feed's loop, after the interest holds, so that
+// nothing falls between history and what is live.
+func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply, history func() ([]parley.Message, error)) error {
+	id := sub.Interest.Conversations[0]
+	l.feed.do(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state == gone {
+			return
+		}
+		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
+		l.forget()
+		l.state = waiting
+		l.push(item{reply: ack, at: l.at})
+		l.signal()
+	})
+	messages, err := history()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != waiting {
+		return err
+	}
+	if l.skip == nil {
+		l.skip = map[parley.ConversationID]seqs{}
+	}
+	l.skip[id] = l.skip[id].with(messages)
+	for i := range messages {
+		l.push(item{reply: parley.History{Message: &messages[i]}})
+	}
+	l.state = behind
+	l.signal()
+	return err
+}
+
+// Unsubscribe takes an interest back; ack goes out after what was owed before.
+func (l *Listener) Unsubscribe(un *parley.Unsubscribe, ack parley.Reply) {
+	l.feed.do(func() {
+		l.mu.Lock()
+		if l.state == gone {
+			l.mu.Unlock()
+			return
+		}
+		l.imu.Lock()
+		l.interests.remove(un.Ref, &un.Interest)
+		l.imu.Unlock()
+		l.index()
+		l.mu.Unlock()
+		hears := l.hears()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.forgetRuns(hears)
+		l.push(item{reply: ack, at: l.at})
+		l.signal()
+	})
+}
+
+// forgetRuns lets go of the open runs that the listener does not hear: should it
+// ask again, it is told them from their beginning. On the loop, under mu.
+func (l *Listener) forgetRuns(hears []*run) {
+	for _, r := range l.feed.runs {
+		if r.unknown || slices.Contains(hears, r) {
+			continue
+		}
+		if l.state == live { // after what is owed of it
+			l.push(item{run: r, upTo: forgotten})
+		} else {
+			delete(l.runs, r.id())
+		}
+	}
+}
+
+// Interests is how many things the listener asks for.
+func (l *Listener) Interests() int {
+	l.imu.RLock()
+	defer l.imu.RUnlock()
+	return l.interests.size()
+}
+
+// Names reports whether the listener named the conversation.
+func (l *Listener) Names(id parley.ConversationID) bool {
+	l.imu.RLock()
+	defer l.imu.RUnlock()
+	_, ok := l.interests.conversations[id]
+	return ok
+}
+
+// Say owes the client a reply, after what it is owed already.
+func (l *Listener) Say(r parley.Reply) {
+	l.mu.Lock()
+	l.push(item{reply: r, at: l.at})
+	l.signal()
+	l.mu.Unlock()
+}
+
+// TellCursor owes the client its cursor where that moved without anything to
+// hear. The Conn calls it at most every Limits.CursorInterval.
+func (l *Listener) TellCursor() {
+	l.feed.post(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.state != live || len(l.queue) > 0 || len(l.unended) > 0 || l.feed.applied.Offset <= l.at.Offset {
+			return
+		}
+		// All up to here was told or does not concern it: should it fall behind, it
+		// needs not read that again.
+		l.at = l.feed.applied
+		for id := range l.runs {
+			if l.feed.runs[id] == nil {
+				delete(l.runs, id) // ended, where it could not hear it
+			}
+		}
+		if l.tellCursors && l.at != l.told {
+			l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.at})
+			l.signal()
+		}
+	})
+}

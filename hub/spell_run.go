@@ -1,0 +1,101 @@
+package hub
+
+import parley "github.com/parley-chat/parley"
+
+// spellDelta appends a piece of a run: the shared frame where it begins exactly
+// where the listener is, else all from there to the piece's end.
+func (l *Listener) spellDelta(dst []byte, en *entry, b *parley.DeltaBody, v parley.View) []byte {
+	n, begun := l.runs[b.Run]
+	end := b.Offset + len(b.Text)
+	if begun && n == b.Offset {
+		l.runs[b.Run] = end
+		return l.write(dst, en, v)
+	}
+	if en.run == nil {
+		return dst
+	}
+	return l.spellRun(dst, en.run, end)
+}
+
+// spellRun appends what the listener lacks of a run: its beginning where it has
+// not heard it, and one piece up to the byte upTo.
+func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
+	id := r.id()
+	n, begun := l.runs[id]
+	text, ended := r.known()
+	if !begun {
+		if ended {
+			return dst // its end is on the way, and holds the whole text
+		}
+		l.runs[id] = 0
+		dst = l.write(dst, r.opening, parley.ViewInternal)
+	}
+	if upTo = min(upTo, len(text)); n < upTo {
+		l.runs[id] = upTo
+		l.hub.Merged.Add(1)
+		dst = l.spellMade(dst, r.piece(n, upTo, text))
+	}
+	return dst
+}
+
+// spellRest appends what a listener that heard a run begin lacks of its text, as
+// one piece, before the event that ends it.
+func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody, text string) []byte {
+	n, begun := l.runs[delta.Run]
+	if !begun || n >= len(text) {
+		return dst
+	}
+	l.runs[delta.Run] = len(text)
+	l.hub.Merged.Add(1)
+	delta.Offset, delta.Text = n, text[n:]
+	return l.spellMade(dst, &parley.Event{
+		ID: e.ID, Org: e.Org, Type: parley.StreamDelta, Class: parley.RunLogged, Time: e.Time,
+		Actor: delta.Agent, ActorKind: parley.KindAgent,
+		Conversation: e.Conversation, ChangeSeq: e.ChangeSeq - 1, Channel: e.Channel, Body: &delta,
+	})
+}
+
+// spellMade appends an event that was made for this listener alone.
+func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
+	frame := l.hub.encode(l.dialect, e, parley.ViewInternal)
+	if len(frame) > 0 {
+		l.hub.Deliveries.Add(1)
+	}
+	return append(dst, frame...)
+}
+
+// spellOutcome appends the message that a run became. Where the surface ends
+// streams, a listener that heard it begin is told the end instead.
+func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v parley.View) []byte {
+	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run.ID, Message: b.ID, Agent: b.Sender}, b.Content)
+	if !l.hub.traits[l.dialect].endsStreams {
+		return l.write(dst, en, v)
+	}
+	if l.begun(b.Run.ID, b.Run.After) {
+		mark(&l.unended, b.Run.ID)
+		return dst
+	}
+	mark(&l.answered, b.Run.ID)
+	return l.write(dst, en, v)
+}
+
+// spellEnd appends a run's end.
+func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.View) []byte {
+	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
+	_, answered := l.answered[b.Run]
+	begun := l.begun(b.Run, b.After) && !answered
+	delete(l.runs, b.Run)
+	delete(l.unended, b.Run)
+	delete(l.answered, b.Run)
+	if l.hub.traits[l.dialect].endsStreams && !begun {
+		return dst
+	}
+	return l.write(dst, en, v)
+}
+
+// begun reports whether the client has heard the run begin: on this Conn, or on
+// the one it resumed from.
+func (l *Listener) begun(run parley.RunID, after uint64) bool {
+	_, ok := l.runs[run]
+	return ok || l.hasResumed && after <= l.resumed
+}
