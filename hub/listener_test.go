@@ -220,6 +220,25 @@ func TestSubscribeWithHistory(t *testing.T) {
 	})
 }
 
+// A history that takes many writes is whole before the first event.
+func TestNoEventBeforeTheEndOfALongHistory(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.nodes[0].hub.sizes.soft = 1
+		ear := w.attach(nil)
+		sub := toTalk()
+		err := ear.SubscribeWithHistory(&sub, parley.Subscribed{Request: sub}, func() ([]parley.Message, error) {
+			w.post("one", "two", "three")
+			return w.store.messages[talk()], nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.post("four")
+		ear.expect("Subscribed", "History one", "History two", "History three", "5 message.created four")
+	})
+}
+
 func TestAHistoryThatFailsLosesNothing(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
