@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,6 +135,9 @@ func (a *App) build(runLog parley.RunLog) (public, operators http.Handler) {
 }
 
 func (a *App) mintUser(p *parley.Principal, ttl time.Duration) (token string, expires time.Time, err error) {
+	if slices.Contains(reserved(a.cfg), p.ID) {
+		return "", time.Time{}, &parley.Error{Code: parley.CodeInvalidArgument, Message: "user_id belongs to an agent", Field: "user_id"}
+	}
 	if ttl <= 0 {
 		ttl = auth.DefaultAccessTTL
 	}

@@ -217,6 +217,28 @@ func TestARevokedKeyLosesItsSocketsWithinASecond(t *testing.T) {
 	})
 }
 
+// The agent is in everybody's sessions: who could come under its name would read
+// them all.
+func TestNobodySpeaksForTheBuiltInAgent(t *testing.T) {
+	cfg := newConfig(t)
+	n := start(t, cfg)
+	n.say(n.session(), "a secret")
+	demo := n.token("demo")
+	if status, answer := n.call("/api/sessions", demo, nil); status != http.StatusUnauthorized {
+		t.Errorf("a user called demo is let in: %d %s", status, answer)
+	}
+	if s, err := n.dial(demo, "", nil); err == nil {
+		t.Errorf("and has a socket: %v", s)
+	}
+	backend, err := n.Mint(auth.Claims{Subject: "svc", Org: cfg.Org, Kind: parley.KindService, Scopes: []parley.Scope{parley.ScopeAdmin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := n.call("/v1/tokens", backend, map[string]string{"user_id": "demo"}); status != http.StatusUnprocessableEntity {
+		t.Errorf("a back end mints its token: %d %s", status, answer)
+	}
+}
+
 func TestOldEventsAreTrimmedAtTheStart(t *testing.T) {
 	cfg := newConfig(t)
 	n := start(t, cfg)

@@ -118,11 +118,15 @@ func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator
 		}
 		issuers = append(issuers, auth.Issuer{Name: i.Name, Secret: secret, Org: i.Org, Audience: i.Audience})
 	}
-	var reserved []parley.PrincipalID
-	for _, p := range agent.Principals(agents(a.cfg)...) {
-		reserved = append(reserved, p.ID)
+	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Reserved: reserved(a.cfg), Log: a.log})
+}
+
+// reserved are the ids of the agents that live in this process: nobody else's.
+func reserved(cfg *config.Config) (list []parley.PrincipalID) {
+	for _, p := range agent.Principals(agents(cfg)...) {
+		list = append(list, p.ID)
 	}
-	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Reserved: reserved, Log: a.log})
+	return list
 }
 
 // ids makes UUIDv7 ids, in order within this process.
