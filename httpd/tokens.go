@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/parley-chat/parley"
 )
@@ -106,7 +107,7 @@ func grantedScopes(who *parley.Principal, b *fields) (parley.Scopes, error) {
 // short is a string field of at most 256 bytes without control characters.
 func (f *fields) short(key string) string {
 	s := f.text(key)
-	if len(s) > 256 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if len(s) > 256 || strings.ContainsFunc(s, unicode.IsControl) {
 		f.bad(key, "%s must be at most 256 bytes without control characters", key)
 	}
 	return s
