@@ -66,6 +66,9 @@ func everybody() people {
 		Org: "org_demo", ID: "svc", Kind: parley.KindService, Class: parley.ClassKey,
 		Scopes: parley.NewScopes(parley.ScopeEventsPublish, parley.ScopeConversationsRead, parley.ScopeSystemPublish),
 	}
+	p["robot"] = &parley.Principal{
+		Org: "org_demo", ID: "robot", Kind: parley.KindService, Class: parley.ClassKey, Scopes: parley.UserScopes,
+	}
 	return p
 }
 

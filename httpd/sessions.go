@@ -213,8 +213,8 @@ func (s *Server) sessionHistory(c *call) error {
 // roleOf is the sender in the words of the bot surface (contracts.md C5).
 func roleOf(m *parley.Message) string {
 	switch {
-	case m.ContentType == "system":
-		return "system"
+	case m.ContentType == "system", m.SenderKind == parley.KindService:
+		return "system" // as sockets say
 	case m.SenderKind == parley.KindAgent:
 		return "assistant"
 	}
