@@ -224,7 +224,7 @@ func TestSubscribeWithHistory(t *testing.T) {
 func TestNoEventBeforeTheEndOfALongHistory(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.nodes[0].hub.sizes.soft = 1
+		w.nodes[0].hub.sizes.soft = 10
 		ear := w.attach(nil)
 		sub := toTalk()
 		err := ear.SubscribeWithHistory(&sub, parley.Subscribed{Request: sub}, func() ([]parley.Message, error) {
