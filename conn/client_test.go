@@ -20,7 +20,7 @@ const patience = 10 * time.Second
 
 // client is a WebSocket client that can do wrong what a library would not.
 type client struct {
-	t  *testing.T
+	t  testing.TB
 	nc net.Conn
 	br *bufio.Reader
 }
@@ -42,7 +42,7 @@ const (
 
 // dialRaw asks for an upgrade and returns the response; the client is nil where
 // that is not 101.
-func dialRaw(t *testing.T, addr, path string, header http.Header) (*client, *http.Response) {
+func dialRaw(t testing.TB, addr, path string, header http.Header) (*client, *http.Response) {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -77,7 +77,7 @@ func dialRaw(t *testing.T, addr, path string, header http.Header) (*client, *htt
 	return &client{t: t, nc: nc, br: br}, resp
 }
 
-func newClient(t *testing.T, nc net.Conn) *client {
+func newClient(t testing.TB, nc net.Conn) *client {
 	return &client{t: t, nc: nc, br: bufio.NewReader(nc)}
 }
 

@@ -136,10 +136,22 @@ func (c *Conn) serve() {
 			c.busy.Store(true)
 			c.heard()
 			c.yield()
-			c.take(m)
+			c.aside(m)
 			c.busy.Store(false)
 		}
 	}
+}
+
+// aside acts on a message on a stack of its own. Commands go deep, and a stack
+// that has grown is not given back while it is a quarter full: the reader, which
+// lives as long as the Conn, would keep 8 KiB where it needs 2.
+func (c *Conn) aside(m message) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.take(m)
+	}()
+	<-done
 }
 
 // readFailed answers what the reader could not read with a close code. It

@@ -191,6 +191,11 @@ func TestTakeOver(t *testing.T) {
 	third := h.dial(path("ada", "phone"))
 	again.closed(4401)
 	third.alive()
+	// Those who were taken over from count no more, and not less than that.
+	eventually(t, "the end of the older two", func() bool { return h.server.Len() == 3 })
+	if c, _ := dialRaw(t, h.addr, path("ada", "tablet"), nil); c != nil {
+		t.Error("a third client was let in")
+	}
 	// A request that cannot be upgraded takes nothing over.
 	if c, _ := dialRaw(t, h.addr, path("ada", "phone"), http.Header{"Upgrade": {""}}); c != nil {
 		t.Fatal("was let in")

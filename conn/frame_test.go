@@ -175,6 +175,8 @@ var conformance = []struct {
 	{"9.7 pieces of one byte", [][]byte{frame(byte(opText), "a"), bytes.Repeat(frame(0, "b"), conn.MaxFragments-2), frame(fin, "c")}, []string{"a" + strings.Repeat("b", conn.MaxFragments-2) + "c"}, 0},
 	{"9.8 a piece too many", [][]byte{frame(byte(opText), "a"), bytes.Repeat(frame(0, ""), conn.MaxFragments)}, nil, 1009},
 
+	{"a protocol error with much behind it", [][]byte{frame(0x83, ""), bytes.Repeat([]byte("x"), 300_000)}, nil, 1002},
+
 	// RFC 6455, 5.1
 	{"a frame without a mask", [][]byte{{0x81, 0x02, 'h', 'i'}}, nil, 1002},
 	{"a ping without a mask", [][]byte{{0x89, 0x00}}, nil, 1002},

@@ -84,7 +84,7 @@ func credential(id string) func(*parley.Principal) {
 // house is a whole server: store, bus, engine, relay, hub and doors.
 type house struct {
 	*tokens
-	t      *testing.T
+	t      testing.TB
 	store  *sqlite.Store
 	engine *engine.Engine
 	hub    *hub.Hub
@@ -115,7 +115,7 @@ type ids struct{}
 func (ids) NewID() [16]byte { return uuid.Must(uuid.NewV7()) }
 
 // openHouse starts a server; changes alter its limits first.
-func openHouse(t *testing.T, changes ...func(*parley.Limits)) *house {
+func openHouse(t testing.TB, changes ...func(*parley.Limits)) *house {
 	t.Helper()
 	limits := parley.DefaultLimits()
 	for _, change := range changes {
@@ -220,7 +220,7 @@ func (h *house) post(id parley.PrincipalID, to parley.ConversationID, content st
 }
 
 // eventually waits for something that happens on another goroutine.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); {
 		if time.Now().After(deadline) {

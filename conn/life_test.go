@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,9 +46,13 @@ func (bench) Stays(_ context.Context, _ parley.OrgID, id parley.ConversationID) 
 }
 
 // slowEngine carries nothing out, and takes its time for it.
-type slowEngine struct{ took time.Duration }
+type slowEngine struct {
+	took  time.Duration
+	asked atomic.Int32
+}
 
-func (e slowEngine) Do(ctx context.Context, _ *parley.Principal, _ parley.Command) (parley.Result, error) {
+func (e *slowEngine) Do(ctx context.Context, _ *parley.Principal, _ parley.Command) (parley.Result, error) {
+	e.asked.Add(1)
 	select {
 	case <-time.After(e.took):
 	case <-ctx.Done():
@@ -58,8 +63,9 @@ func (e slowEngine) Do(ctx context.Context, _ *parley.Principal, _ parley.Comman
 // room is a server in a bubble of its own time, whose sockets are pipes.
 type room struct {
 	*tokens
-	t      *testing.T
+	t      testing.TB
 	server *conn.Server
+	engine *slowEngine
 	limits parley.Limits
 }
 
@@ -67,10 +73,11 @@ type room struct {
 func inRoom(t *testing.T, test func(t *testing.T, r *room)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &room{t: t, tokens: &tokens{known: map[string]parley.Principal{}}, limits: parley.DefaultLimits()}
+		r.engine = &slowEngine{took: 12 * time.Second}
 		bus := membus.New()
 		h := hub.New(hub.Config{Store: bench{}, Bus: bus, Dialects: dialects(), Frame: conn.AppendText, Limits: r.limits})
 		r.server = conn.New(conn.Config{
-			Hub: h, Engine: slowEngine{12 * time.Second}, Auth: r.tokens, Store: bench{}, Dialects: dialects(), Limits: r.limits, Node: "n",
+			Hub: h, Engine: r.engine, Auth: r.tokens, Store: bench{}, Dialects: dialects(), Limits: r.limits, Node: "n",
 		})
 		test(t, r)
 		r.server.Close()
@@ -251,19 +258,53 @@ func TestCloseIsNotAnswered(t *testing.T) {
 // may go on.
 func TestDeafAfterClose(t *testing.T) {
 	inRoom(t, func(t *testing.T, r *room) {
-		c := r.enter("topics", "")
-		lived(t, c.lives(9*time.Second))
-		<-time.After(time.Second)
-		kind, payload, err := c.next()
-		if kind != opText || !strings.Contains(payload, "UNAUTHENTICATED") || err != nil {
-			t.Fatalf("%d %s %v", kind, payload, err)
-		}
+		c := r.enter("bot", r.mint("ada", credential("lost")))
+		r.server.Revoke(org, "lost")
+		c.want(`{"type":"error","code":"AUTH_FAILED"}`)
 		if kind, _, _ := c.next(); kind != opClose {
 			t.Fatalf("opcode %d", kind)
 		}
-		c.send(`{"op":"auth","token":"`+r.mint("ada")+`"}`, `{"op":"ping"}`)
-		c.raw(frame(fin|byte(opPing), "x"))
+		for range 3 {
+			c.send(`{"type":"message","session_id":"` + talk.UUID() + `","content":"x"}`)
+			c.raw(frame(fin|byte(opPing), "x"))
+		}
 		lived(t, c.lives(time.Minute), "2s end")
+		if n := r.engine.asked.Load(); n != 0 {
+			t.Errorf("%d commands were carried out", n)
+		}
+	})
+}
+
+// A client that closes is not kept waiting.
+func TestCloseIsAnsweredAtOnce(t *testing.T) {
+	inRoom(t, func(t *testing.T, r *room) {
+		c := r.enter("topics", r.mint("ada"))
+		c.raw(closeFrame(1001, "going"))
+		_, payload, err := c.next()
+		if closeText(payload) != "1001 " || err != nil {
+			t.Fatalf("answered with %s, %v", closeText(payload), err)
+		}
+		lived(t, c.lives(time.Minute), "0s end")
+	})
+}
+
+// What is owed when a Conn is closed goes out before the close frame, in as many
+// writes as it takes.
+func TestOwedBeforeClose(t *testing.T) {
+	inRoom(t, func(t *testing.T, r *room) {
+		c := r.enter("topics", r.mint("ada", credential("lost")))
+		const n = 400 // of 250 bytes: three writes
+		id := strings.Repeat("i", 250)
+		for range n {
+			c.send(`{"op":"unsubscribe","id":"` + id + `"}`)
+		}
+		synctest.Wait()
+		r.server.Revoke(org, "lost")
+		for range n {
+			c.want(`{"op":"unsubscribed"}`)
+		}
+		c.want(`{"op":"error","code":"REVOKED"}`)
+		c.closed(4501)
 	})
 }
 
