@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -107,10 +109,14 @@ func (s *Store) CheckCursor(ctx context.Context, q parley.ReplayQuery, at parley
 	return err
 }
 
-// keys are the keys of a query as an argument: no keys are not NULL.
+// keys are the keys of a query as an argument: no keys are not NULL. Those that
+// the database cannot hold, no event has: clients name channels as they like.
 func keys(q *parley.ReplayQuery) []string {
-	if q.Keys == nil {
-		return []string{}
+	list := make([]string, 0, len(q.Keys))
+	for _, k := range q.Keys {
+		if utf8.ValidString(k) && !strings.Contains(k, "\x00") {
+			list = append(list, k)
+		}
 	}
-	return q.Keys
+	return list
 }

@@ -19,6 +19,15 @@ var replayCases = group{"replay", []testCase{
 		q.UpTo = 3
 		e.replays(q, []uint64{3}, 3)
 	}},
+	{"a key that no event can have finds nothing, and hides nothing", func(e *env) {
+		e.publish(published(e.org, "ci"))
+		at := e.sequence()[0].Position
+		for _, odd := range []string{"c\x00i", "\xff", ""} {
+			keys := []string{parley.ChannelKey(odd), parley.ChannelKey("ci")}
+			e.replays(parley.ReplayQuery{Org: e.org, UpTo: 1, Limit: 10, Keys: keys}, []uint64{1}, 1)
+			e.ok(e.s.CheckCursor(e.ctx, parley.ReplayQuery{Org: e.org, Keys: keys}, at))
+		}
+	}},
 	{"an event that concerns a listener twice comes once", func(e *env) {
 		e.publish(published(e.org, "", "ann", "ben", "ann"))
 		e.sequence()
