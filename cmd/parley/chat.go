@@ -23,16 +23,23 @@ type chatCmd struct {
 	settings
 	URL     string        `name:"url" placeholder:"http://127.0.0.1:8080" help:"The server; also PARLEY_URL."`
 	Token   string        `placeholder:"TOKEN" help:"Access token; also PARLEY_TOKEN, which other users of the machine cannot see. Without one, a token is made with the key in the data directory."`
-	User    string        `default:"user_demo" placeholder:"ID" help:"Whom a token made here is for."`
-	Bot     string        `default:"demo" placeholder:"ID" help:"The agent to talk with."`
-	Session string        `placeholder:"ID" help:"A session to go on with, instead of one with the agent."`
-	Timeout time.Duration `default:"2m" help:"How long an answer may take."`
+	User    string        `default:"user_demo" placeholder:"user_demo" help:"Whom a token made here is for."`
+	Bot     string        `default:"demo" placeholder:"demo" help:"The agent to talk with."`
+	Session string        `placeholder:"ID" help:"The session to go on with, instead of beginning one."`
+	Timeout time.Duration `default:"2m" help:"How long an answer may take, such as 30s or 5m."`
 }
 
 // Run sends each line of the input as a message and prints the answers: it waits
 // for the end of one before it sends the next line, and ends after the answer to
 // the last.
 func (c *chatCmd) Run(p *program) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return c.talk(ctx, p)
+}
+
+// talk is Run until ctx ends.
+func (c *chatCmd) talk(ctx context.Context, p *program) error {
 	token, err := c.tokens(p)
 	if err != nil {
 		return err
@@ -44,8 +51,6 @@ func (c *chatCmd) Run(p *program) error {
 	if err != nil {
 		return usageError{err}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	session := c.Session
 	if session == "" {
 		if session, err = api.begin(ctx, token, c.Bot); err != nil {
@@ -70,6 +75,9 @@ func (c *chatCmd) Run(p *program) error {
 func (c *chatCmd) tokens(p *program) (func() (string, error), error) {
 	if token := firstOf(c.Token, p.variable("PARLEY_TOKEN")); token != "" {
 		return func() (string, error) { return token, nil }, nil
+	}
+	if c.User == "" {
+		return nil, usageError{errors.New("--user: it must not be empty")}
 	}
 	cfg, err := c.load(p)
 	if err != nil {
@@ -98,7 +106,7 @@ func firstOf(texts ...string) string {
 // maxLine bounds a line of the input; the server takes frames of 64 KiB.
 const maxLine = 1 << 20
 
-// line is a line of the input, or why there is none.
+// line is a line of the input, perhaps empty, or why there is none.
 type line struct {
 	text string
 	err  error
@@ -121,7 +129,7 @@ func readLines(ctx context.Context, r io.Reader) <-chan line {
 			}
 		}
 		for in.Scan() {
-			if text := strings.TrimSpace(in.Text()); text != "" && !send(line{text: text}) {
+			if !send(line{text: strings.TrimSpace(in.Text())}) {
 				return
 			}
 		}

@@ -20,6 +20,7 @@ type talk struct {
 	interactive bool   // a failed answer does not end the talk
 
 	asked    *question
+	prompted bool            // the cursor waits behind a prompt
 	answered map[string]bool // messages that were printed to their end
 	others   map[string]bool // answers that grew when nothing was asked
 }
@@ -42,17 +43,23 @@ func (t *talk) run(ctx context.Context, lines <-chan line) error {
 		in, late := lines, (<-chan time.Time)(nil)
 		if t.asked != nil {
 			in, late = nil, t.asked.late
+		} else {
+			t.prompt()
 		}
 		var err error
 		select {
 		case l, ok := <-in:
 			if !ok {
+				t.unprompt()
 				return nil
 			}
+			t.prompted = false // the terminal has shown the line's end
 			if l.err != nil {
 				return l.err
 			}
-			t.ask(l.text)
+			if l.text != "" {
+				t.ask(l.text)
+			}
 		case n := <-t.link.news:
 			if n.over != nil {
 				return n.over
@@ -69,6 +76,22 @@ func (t *talk) run(ctx context.Context, lines <-chan line) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// prompt shows a person that it is their turn.
+func (t *talk) prompt() {
+	if t.interactive && t.notes.terminal && !t.prompted {
+		t.notes.print("> ")
+		t.prompted = true
+	}
+}
+
+// unprompt leaves the prompt's line for something else to be printed.
+func (t *talk) unprompt() {
+	if t.prompted {
+		t.notes.print("\n")
+		t.prompted = false
 	}
 }
 
@@ -192,6 +215,7 @@ func (t *talk) ends(f *frame) error {
 		return nil
 	case q == nil: // said without being asked
 		t.answered[f.MessageID] = true
+		t.unprompt()
 		t.out.print(f.Content + "\n")
 		return nil
 	case !mine && !q.stored:

@@ -20,7 +20,13 @@ import (
 
 type demoCmd struct {
 	settings
-	Message string `default:"Where is my order 12345?" placeholder:"TEXT" help:"What Ann says."`
+	Message string `default:"Where is my order 12345?" placeholder:"TEXT" help:"What Ann says, \"${default}\" by default."`
+}
+
+// Help is what --help says besides.
+func (demoCmd) Help() string {
+	return "Unless --data names a directory, everything is kept in a temporary one that is removed at the end. " +
+		"Where the default addresses are taken, others are used."
 }
 
 const (
@@ -30,20 +36,27 @@ const (
 
 // Run starts a server on a store of its own, shows one message travelling through
 // all four surfaces and the agent's answer, prints how to connect, and goes on
-// serving; in a terminal it ends in a chat with the agent.
+// serving; in a terminal one can talk with the agent meanwhile. It stops like
+// serve, but a second signal cuts the drain short, so that nothing is left behind.
 func (c *demoCmd) Run(p *program) error {
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer restore()
 	cfg, cleanup, err := c.prepare(p)
 	if err != nil {
 		return err
 	}
 	defer cleanup()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	server := app.New(cfg, logging.New(p.stderr, cfg.LogFormat, cfg.LogLevel))
+	log := logging.New(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	server := app.New(cfg, log)
 	if err := server.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop
+		}
 		return fmt.Errorf("start: %w", err)
 	}
-	d := &demo{program: p, server: server, org: cfg.Org, api: mustServer(server.Addr(), cfg), screen: newScreen(p.stdout)}
+	d := &demo{
+		program: p, server: server, org: cfg.Org, api: mustServer(server.Addr(), cfg), screen: newScreen(p.stdout), columns: p.columns(),
+	}
 	err = d.show(ctx, c.Message)
 	if err == nil {
 		err = d.goOn(ctx)
@@ -51,9 +64,9 @@ func (c *demoCmd) Run(p *program) error {
 	if ctx.Err() != nil {
 		err = nil // asked to stop
 	}
-	drain, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
-	defer cancel()
-	return errors.Join(err, server.Stop(drain))
+	again, restoreAgain := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer restoreAgain()
+	return errors.Join(err, stop(again, server, cfg.DrainTimeout, log))
 }
 
 // prepare reads the settings. Unless they are named, the data directory is one
@@ -114,6 +127,8 @@ type demo struct {
 	org    parley.OrgID
 	api    chatServer
 	screen screen
+	// columns is how wide the output is.
+	columns int
 
 	ann, ben string // their tokens
 }
@@ -130,7 +145,7 @@ func (d *demo) show(ctx context.Context, message string) error {
 	if err != nil {
 		return err
 	}
-	d.print("Parley is up at %s. Ann, Ben and the demo agent are in one conversation.\n", d.api.base)
+	d.print("Parley is up at %s.\nAnn, Ben and the demo agent are in one conversation.\n", d.api.base)
 	conversation, err := d.conversation(ctx)
 	if err != nil {
 		return err
@@ -179,37 +194,51 @@ func (d *demo) conversation(ctx context.Context) (id string, err error) {
 	return created.ID, nil
 }
 
-// showAddresses prints what a newcomer needs to go on by hand.
+// showAddresses prints what a newcomer needs to go on by hand: addresses with the
+// first frame to send, and lines for a shell.
 func (d *demo) showAddresses(conversation string) {
 	base := d.api.base.String()
-	socket := strings.Replace(base, "http", "ws", 1)
-	d.print(`Connect (tokens live for %s; TOKEN is one of them):
+	d.print(`Connect a WebSocket client (TOKEN is one of those below) and send the frame:
 
-  events  %[2]s/realtime?token=TOKEN&channels=conversation&client_id=me
-  bot     %[2]s/ws?token=TOKEN              then {"type":"subscribe","session_id":"%[3]s"}
-  topics  %[2]s/ws/topics?token=TOKEN       then {"op":"subscribe","id":"1","topics":["events.%[4]s.conversations.conversation.*.%[3]s"]}
-  chat    %[2]s/ws?token=MESSAGING_TOKEN    from GET %[5]s/v1/messaging/token
-  metrics http://%[6]s/metrics
+  events  %[1]s/realtime?token=TOKEN&channels=conversation&client_id=me
+  bot     %[1]s/ws?token=TOKEN
+          {"type":"subscribe","session_id":"%[2]s"}
+  topics  %[1]s/ws/topics?token=TOKEN
+          {"op":"subscribe","id":"1","topics":["events.%[3]s.conversations.conversation.*.%[2]s"]}
+  chat    %[1]s/ws?token=MESSAGING_TOKEN
+          {"action":"subscribe","conversation_ids":["%[2]s"]}
+          GET %[4]s/v1/messaging/token answers a MESSAGING_TOKEN
 
-`, demoTokenTTL, socket, conversation, d.org, base, d.server.AdminAddr())
-	d.print("  Ann's token  %s\n\n  Ben's token  %s\n\n", d.ann, d.ben)
-	d.print("  curl -s %s/v1/chat/messages/send -H \"Authorization: Bearer $TOKEN\" \\\n"+
-		"    -d '{\"conversation_id\":\"%s\",\"content_text\":\"Tell me a story\"}'\n\n", base, conversation)
+`, strings.Replace(base, "http", "ws", 1), conversation, d.org, base)
+	if address := d.server.AdminAddr(); address != "" {
+		d.print("Metrics are at http://%s/metrics.\n", address)
+	}
+	d.print(`Ann's and Ben's tokens live for %[1]d hours. For a shell:
+
+ANN=%[2]s
+BEN=%[3]s
+curl -s %[4]s/v1/chat/messages/send \
+  -H "Authorization: Bearer $ANN" -H "Content-Type: application/json" \
+  -d '{"conversation_id":"%[5]s",
+       "content_text":"Tell me a story"}'
+
+`, int(demoTokenTTL.Hours()), d.ann, d.ben, base, conversation)
 }
 
 // goOn serves until it is told to stop; in a terminal one can talk with the agent
 // meanwhile.
 func (d *demo) goOn(ctx context.Context) error {
 	if isTerminal(d.stdin) {
-		d.print("Talk with the agent (try \"Tell me a story\"; Ctrl-D ends the talk):\n")
+		d.print("Talk with the agent; \"Tell me a story\" is a start. Ctrl-D ends the talk.\n\n")
 		chat := chatCmd{URL: d.api.base.String(), Token: d.ann, Bot: "demo", Timeout: 2 * time.Minute}
-		if err := chat.Run(d.program); err != nil && ctx.Err() == nil {
+		if err := chat.talk(ctx, d.program); err != nil && ctx.Err() == nil {
 			d.print("parley: %s\n", logging.Redact(err.Error()))
 		}
 	}
 	if ctx.Err() == nil {
 		d.print("Serving until Ctrl-C.\n")
+		<-ctx.Done()
 	}
-	<-ctx.Done()
+	d.print("\nStopping.\n")
 	return nil
 }

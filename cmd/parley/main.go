@@ -37,8 +37,8 @@ type program struct {
 // cli is the command line: one field for each command.
 type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show one message travelling through all four surfaces, and go on serving."`
-	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	Token   tokenCmd   `cmd:"" help:"Print an access token."`
+	Serve   serveCmd   `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
+	Token   tokenCmd   `cmd:"" help:"Print an access token, whether or not the server runs."`
 	Key     keyCmd     `cmd:"" help:"Create, list and revoke API keys of back ends."`
 	Chat    chatCmd    `cmd:"" help:"Talk with an agent: each line of the input is a message."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration, each value with its source."`
@@ -64,7 +64,7 @@ func (p *program) run(args []string) (code int) {
 		}
 	}()
 	parser, err := kong.New(newCLI(),
-		kong.Name("parley"), kong.Description("The real-time backbone of an AI chat product."),
+		kong.Name("parley"), kong.Description("The real-time backbone of an AI chat product. Begin with \"parley demo\"."),
 		kong.Writers(p.stdout, p.stderr), kong.Bind(p), kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
 		kong.Exit(func(code int) { panic(exited{code}) }),

@@ -112,10 +112,18 @@ type fakeApp struct {
 	stopErr  error
 	started  chan struct{}
 	deadline time.Duration // how long Stop was given
+	slow     bool          // Start goes on until it is called off
 }
 
-func (a *fakeApp) Start(context.Context) error { close(a.started); return a.startErr }
-func (a *fakeApp) Addr() string                { return "127.0.0.1:1" }
+func (a *fakeApp) Start(ctx context.Context) error {
+	close(a.started)
+	if a.slow {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return a.startErr
+}
+func (a *fakeApp) Addr() string { return "127.0.0.1:1" }
 func (a *fakeApp) Stop(ctx context.Context) error {
 	at, _ := ctx.Deadline()
 	a.deadline = time.Until(at)
@@ -159,6 +167,12 @@ func TestServeDrainsOnSIGTERM(t *testing.T) {
 	}
 	if !strings.Contains(log, "msg=serving address=127.0.0.1:1") {
 		t.Errorf("logged %s", log)
+	}
+}
+
+func TestServeEndsWellWhereItIsStoppedBeforeItStarted(t *testing.T) {
+	if code, log := serve(t, &fakeApp{slow: true}); code != 0 || !strings.Contains(log, "stopped before it had started") {
+		t.Errorf("exit %d: %s", code, log)
 	}
 }
 

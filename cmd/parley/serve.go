@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/parley-chat/parley/internal/logging"
 )
@@ -23,11 +25,12 @@ type server interface {
 	Stop(ctx context.Context) error
 }
 
-// Run serves until SIGTERM or SIGINT, then drains. A second signal ends the
-// process at once.
+// Run serves until SIGTERM or SIGINT, then drains; one that comes before it
+// serves calls the start off. A second signal ends the process at once.
 func (c *serveCmd) Run(p *program) error {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer restore()
+	context.AfterFunc(ctx, restore)
 	cfg, err := c.load(p)
 	if err != nil {
 		return err
@@ -38,17 +41,26 @@ func (c *serveCmd) Run(p *program) error {
 		return err
 	}
 	if err := s.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			log.Info("stopped before it had started")
+			return nil
+		}
 		return fmt.Errorf("start: %w", err)
 	}
 	log.Info("serving", "address", s.Addr())
 	<-ctx.Done()
-	restore()
 
-	log.Info("stopping", "within", cfg.DrainTimeout)
-	stop, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	return stop(context.Background(), s, cfg.DrainTimeout, log)
+}
+
+// stop drains a server for at most the time given, or until ctx ends. What was
+// not done by then is told, and is no failure.
+func stop(ctx context.Context, s server, within time.Duration, log *slog.Logger) error {
+	log.Info("stopping", "within", within)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	switch err := s.Stop(stop); {
-	case errors.Is(err, context.DeadlineExceeded):
+	switch err := s.Stop(ctx); {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		log.Warn("stopped before everyone was done", "error", err)
 	case err != nil:
 		return fmt.Errorf("stop: %w", err)

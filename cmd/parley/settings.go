@@ -54,7 +54,11 @@ func flagTag(s *config.Setting) string {
 	if placeholder == `""` || s.List {
 		placeholder = s.Form
 	}
-	help := strings.ToUpper(s.Help[:1]) + s.Help[1:] + "."
+	help := strings.ToUpper(s.Help[:1]) + s.Help[1:]
+	if strings.Contains(s.Form, "|") && !s.Boolean {
+		help += ": " + strings.ReplaceAll(s.Form, "|", ", ")
+	}
+	help += "."
 	tag := fmt.Sprintf("name:%q help:%s placeholder:%q", s.Flag(), strconv.Quote(help), placeholder)
 	switch {
 	case s.Boolean:

@@ -10,12 +10,12 @@ import (
 
 type tokenCmd struct {
 	settings
-	User  string        `required:"" placeholder:"ID" help:"Whom the token is for, an id of your own."`
+	User  string        `required:"" placeholder:"ID" help:"Whom the token is for: any id that your product knows them by."`
 	Name  string        `placeholder:"NAME" help:"Name to show."`
 	Email string        `placeholder:"ADDRESS" help:"Email address."`
-	Kind  string        `enum:"user,agent,service" default:"user" help:"What acts with it: user, agent or service."`
+	Kind  string        `enum:"user,agent,service" default:"user" placeholder:"user" help:"What acts with it: user, agent or service."`
 	Scope []string      `placeholder:"SCOPE" help:"What it may do, resource:action; may be repeated. Without it, what a user may."`
-	TTL   time.Duration `name:"ttl" default:"1h" help:"How long it lives."`
+	TTL   time.Duration `name:"ttl" default:"1h" help:"How long it lives, such as 90s, 15m or 24h."`
 }
 
 // Run prints an access token signed by the key in the data directory, which is
