@@ -222,17 +222,22 @@ func TestWhoJoinsInMidAnswerHasItWhole(t *testing.T) {
 	}
 }
 
-// SIGTERM in mid-answer: the run is ended and told before clients are sent away.
+// SIGTERM in mid-answer: the answer goes on for half of the drain; then the run is
+// ended and told before clients are sent away.
 func TestADrainEndsAnswersAndExitsCleanly(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
+	s := newServer(t, "--drain-timeout", "4s")
 	s.start()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	ears, _ := askForAStory(ctx, t, s)
 	eventually(t, 40*time.Second, "the answer is on its way", func() bool { a, _ := ears[0].streamed(); return a.pieces > 30 })
+	began := time.Now()
 	if code := s.stop(); code != 0 {
 		t.Errorf("exit code %d: %s", code, s.log)
+	}
+	if took := time.Since(began); took < 1900*time.Millisecond {
+		t.Errorf("the answer had %s to finish, want half of 4s", took)
 	}
 	for _, ear := range ears[:len(streaming)] {
 		if a, _ := ear.streamed(); a.status != "interrupted" || a.ends != 1 {
