@@ -56,7 +56,8 @@ type runEnd struct {
 	detail string
 }
 
-// endAgain ends a run whose End gave up, as it was to be.
+// endAgain ends a run whose End gave up, as it was to be. One that is no longer in
+// the store, because a backup was restored, is let go.
 func (w *RunWriter) endAgain(ctx context.Context) error {
 	w.mu.Lock()
 	end := w.givenUp
@@ -64,7 +65,12 @@ func (w *RunWriter) endAgain(ctx context.Context) error {
 	if end == nil {
 		return nil
 	}
-	return w.End(ctx, end.status, end.detail)
+	err := w.End(ctx, end.status, end.detail)
+	if errors.Is(err, parley.ErrNotFound) {
+		w.leave(err)
+		return nil
+	}
+	return err
 }
 
 // seal takes no more, waits until what was taken is told, and returns it all.

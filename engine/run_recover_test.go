@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,6 +261,37 @@ func TestARunWhoseEndWasGivenUpIsEndedLater(t *testing.T) {
 		}
 		<-run.Done()
 	})
+}
+
+// restored is a store that a backup without the latest runs can be put in place of.
+type restored struct {
+	parley.Store
+	lost atomic.Bool
+}
+
+func (s *restored) Update(ctx context.Context, fn func(parley.Tx) error) error {
+	if s.lost.Load() {
+		return parley.ErrNotFound
+	}
+	return s.Store.Update(ctx, fn)
+}
+
+func TestARunThatABackupDoesNotHoldIsLetGo(t *testing.T) {
+	w := newWorld(t)
+	store := &restored{Store: w.store}
+	e := w.node("node-2", func(c *Config) { c.Store = store })
+	conversation, trigger := w.question()
+	run := w.start(e, conversation, trigger)
+	store.lost.Store(true)
+	if err := run.End(t.Context(), parley.RunCompleted, ""); !errors.Is(err, parley.ErrNotFound) {
+		t.Fatalf("ended with %v", err)
+	}
+	if err := e.endGivenUp(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if e.writes(run.ID()) {
+		t.Error("it is tried for ever")
+	}
 }
 
 func TestTheRunLogMayRepeatOrLose(t *testing.T) {
