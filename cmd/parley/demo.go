@@ -207,9 +207,9 @@ func (d *demo) showAddresses(conversation string) {
           {"op":"subscribe","id":"1","topics":["events.%[3]s.conversations.conversation.*.%[2]s"]}
   chat    %[1]s/ws?token=MESSAGING_TOKEN
           {"action":"subscribe","conversation_ids":["%[2]s"]}
-          GET %[4]s/v1/messaging/token answers a MESSAGING_TOKEN
+          MESSAGING_TOKEN is what GET /v1/messaging/token answers
 
-`, strings.Replace(base, "http", "ws", 1), conversation, d.org, base)
+`, strings.Replace(base, "http", "ws", 1), conversation, d.org)
 	if address := d.server.AdminAddr(); address != "" {
 		d.print("Metrics are at http://%s/metrics.\n", address)
 	}
