@@ -98,21 +98,29 @@ func kindFor(named parley.ConversationKind, caller *parley.Principal, others []p
 
 // findDirect finds the open direct conversation of the caller and another, or
 // gives c the pair's next free key and returns nil. A pair whose conversation was
-// closed begins another, under the next key.
+// closed begins another, under the next key; only the latest can be open, and it is
+// found by halving, however many there are.
 func (w *write) findDirect(c *parley.Conversation, other parley.PrincipalID) (*parley.Conversation, error) {
-	for n := 0; ; n++ {
-		c.PairKey = pairKey(w.caller.ID, other, n)
-		found, err := w.ConversationByPair(c.Org, c.PairKey)
-		if errors.Is(err, parley.ErrNotFound) {
-			return nil, nil
-		}
-		if err != nil {
+	const unknown = -1
+	taken, free := -1, unknown // the greatest number that is known to be taken, the least to be free
+	for n := 0; free != taken+1; {
+		found, err := w.ConversationByPair(c.Org, pairKey(w.caller.ID, other, n))
+		switch {
+		case errors.Is(err, parley.ErrNotFound):
+			free = n
+		case err != nil:
 			return nil, fmt.Errorf("find conversation of a pair: %w", err)
-		}
-		if found.Status == parley.StatusActive {
+		case found.Status == parley.StatusActive:
 			return found, nil
+		default:
+			taken = n
+		}
+		if n = 2*n + 1; free != unknown {
+			n = (taken + free) / 2
 		}
 	}
+	c.PairKey = pairKey(w.caller.ID, other, free)
+	return nil, nil
 }
 
 // pairKey is the same for both of a pair, and no other's: the first id's length

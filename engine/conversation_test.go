@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -92,6 +93,49 @@ func TestADirectConversationIsFoundAgain(t *testing.T) {
 	b := w.must(ann, parley.CreateConversation{Members: []parley.PrincipalID{"demo"}})
 	if a.Conversation.ID == b.Conversation.ID {
 		t.Error("a second session is the first")
+	}
+}
+
+// lookups is a store that counts how often a pair is looked for.
+type lookups struct {
+	parley.Store
+	pairs int
+}
+
+type lookupsTx struct {
+	parley.Tx
+	store *lookups
+}
+
+func (s *lookups) Update(ctx context.Context, fn func(parley.Tx) error) error {
+	return s.Store.Update(ctx, func(tx parley.Tx) error { return fn(lookupsTx{tx, s}) })
+}
+
+func (t lookupsTx) ConversationByPair(org parley.OrgID, key string) (*parley.Conversation, error) {
+	t.store.pairs++
+	return t.Tx.ConversationByPair(org, key)
+}
+
+func TestAPairMayHaveClosedManyConversations(t *testing.T) {
+	w := newWorld(t)
+	store := &lookups{Store: w.store}
+	w.Engine = w.node("node-2", func(c *Config) { c.Store = store })
+	direct := parley.CreateConversation{Members: []parley.PrincipalID{"ben"}}
+	seen := map[parley.ConversationID]bool{}
+	for n := range 40 {
+		store.pairs = 0
+		r := w.must(ann, direct)
+		if seen[r.Conversation.ID] || r.Repeated {
+			t.Fatalf("the %dth is not new", n)
+		}
+		seen[r.Conversation.ID] = true
+		if again := w.must(ann, direct); again.Conversation.ID != r.Conversation.ID {
+			t.Fatalf("the %dth is not found again", n)
+		}
+		if store.pairs > 30 { // for both
+			t.Fatalf("it takes %d lookups to begin the %dth", store.pairs, n)
+		}
+		w.must(ann, parley.CloseConversation{Conversation: r.Conversation.ID})
 	}
 }
 
