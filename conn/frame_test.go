@@ -339,8 +339,8 @@ func TestPingFlood(t *testing.T) {
 	addr, s := openCage(t, func(l *parley.Limits) { l.WriteTimeout = time.Second })
 	c := talkTo(t, addr)
 	flood := bytes.Repeat(frame(0x89, strings.Repeat("p", 125)), 1000)
-	_ = c.nc.SetWriteDeadline(time.Now().Add(patience))
 	for {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(patience))
 		if _, err := c.nc.Write(flood); err != nil {
 			break // cut off
 		}
