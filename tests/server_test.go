@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,12 +75,22 @@ func newServer(t testing.TB, args ...string) *server {
 		"serve", "--data", dir, "--listen", s.address, "--admin-listen", "127.0.0.1:0", "--log-level", "warn",
 		"--messages-per-second", "100000", "--messages-burst", "100000",
 	}, args...)
-	t.Cleanup(func() { s.kill() })
+	t.Cleanup(func() {
+		s.kill()
+		s.checkLog()
+	})
 	return s
 }
 
+// freeAddress is where nobody listens. A server that is dead for a while must not
+// lose its port to a client of another: on Linux, clients of 127.0.0.2 come from
+// 127.0.0.1.
 func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = "127.0.0.2"
+	}
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +98,8 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// start runs the process and waits until it is ready.
-func (s *server) start() {
+// launch runs the process and does not wait for it.
+func (s *server) launch() {
 	s.t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -105,6 +116,13 @@ func (s *server) start() {
 	cmd, ended := s.cmd, make(chan struct{})
 	s.ended = ended
 	go func() { defer close(ended); _ = cmd.Wait() }()
+}
+
+// start runs the process and waits until it is ready.
+func (s *server) start() {
+	s.t.Helper()
+	s.launch()
+	ended := s.ended
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		if r, err := http.Get(s.url("/readyz")); err == nil {
 			r.Body.Close()
@@ -129,6 +147,19 @@ func (s *server) kill() {
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 		s.cmd = nil
+	}
+}
+
+// checkLog fails the test where the process that ended last broke inside: what a
+// client was told of it says less.
+func (s *server) checkLog() {
+	if s.log == nil {
+		return
+	}
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "panic:") || strings.Contains(line, "DATA RACE") {
+			s.t.Errorf("the server's log says: %s", line)
+		}
 	}
 }
 
