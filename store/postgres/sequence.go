@@ -17,12 +17,22 @@ const (
 		ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch`
 
 	// assignPositions gives offsets to the events that have none, in the order in
-	// which they were drawn, and everything that follows from that. What it returns is
+	// which they were drawn, and everything that follows from that. Events that one
+	// transaction added to one conversation, one after the other, follow the first of
+	// them at once: it held the conversation all the while, so nothing of it lies
+	// between, and no cursor falls between a run's message and its end. What it returns is
 	// small whatever the events hold: while it is sent the lock is held, and a node
 	// that does not read must not keep the others waiting.
 	assignPositions = `
 		WITH waiting AS MATERIALIZED (
-			SELECT draw, org, keys FROM events WHERE pos IS NULL ORDER BY draw LIMIT $1
+			SELECT draw, org, keys, max(begins) OVER (PARTITION BY writer, org ORDER BY draw) AS first FROM (
+				SELECT *, CASE WHEN conversation = lag(conversation) OVER (PARTITION BY writer, org ORDER BY draw)
+					THEN NULL ELSE draw END AS begins
+				FROM (
+					SELECT draw, org, conversation, keys, xmin::text AS writer
+					FROM events WHERE pos IS NULL ORDER BY draw LIMIT $1
+				) drawn
+			) grouped
 		), grown AS ( -- each org's head moves on by the number of its events; no two orgs share an epoch
 			INSERT INTO orgs AS o (org, head, epoch)
 			SELECT org, count(*), (SELECT epoch FROM current_epoch) # hashtextextended(org, 0) FROM waiting GROUP BY org
@@ -30,7 +40,7 @@ const (
 			RETURNING org, head, epoch
 		), numbered AS (
 			SELECT draw, org, keys, count(*) OVER (PARTITION BY org) AS total,
-				row_number() OVER (PARTITION BY org ORDER BY draw) AS nth
+				row_number() OVER (PARTITION BY org ORDER BY first, draw) AS nth
 			FROM waiting
 		), placed AS MATERIALIZED (
 			SELECT n.draw, n.org, n.keys, n.nth, g.head - n.total + n.nth AS pos, g.epoch
@@ -48,7 +58,7 @@ const (
 			SELECT org, key, max(pos) FROM placed, unnest(keys) AS key GROUP BY org, key
 			ON CONFLICT (org, key) DO UPDATE SET last = excluded.last
 		)
-		SELECT draw, pos, epoch FROM placed ORDER BY draw`
+		SELECT draw, pos, epoch FROM placed ORDER BY pos`
 
 	selectBodies = `SELECT draw, body FROM events WHERE draw = ANY($1)`
 )

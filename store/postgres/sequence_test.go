@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -144,6 +145,36 @@ func TestASlowTransactionIsNotPassedOver(t *testing.T) {
 	}
 	if events := sequence(t, s); len(events) != 1 || events[0].Conversation != slow || events[0].Position.Offset != 2 {
 		t.Fatalf("second: %v", events)
+	}
+}
+
+// What one transaction tells of a conversation is not parted by what another told
+// meanwhile: no cursor falls between a run's message and its end.
+func TestTheEventsOfOneTransactionFollowEachOther(t *testing.T) {
+	s := open(t, pgtest.Start(t))
+	run, other := begin(t, s), begin(t, s)
+	err := s.Update(t.Context(), func(tx parley.Tx) error {
+		for changeSeq := range uint64(2) {
+			err := tx.AppendEvent(&parley.Event{
+				ID: newID(), Org: org, Type: parley.ConversationUpdated, Class: parley.Durable, Time: now(),
+				Conversation: run, ChangeSeq: changeSeq + 1, Body: &parley.ConversationBody{ID: run},
+			})
+			if err != nil {
+				return err
+			}
+			mustPost(t, s, other, fmt.Sprint("c", changeSeq)) // on another connection, in between
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []parley.ConversationID
+	for _, e := range sequence(t, s) {
+		got = append(got, e.Conversation)
+	}
+	if want := []parley.ConversationID{run, run, other, other}; !slices.Equal(got, want) {
+		t.Errorf("told in the order %v, want %v", got, want)
 	}
 }
 
