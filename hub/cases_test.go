@@ -51,13 +51,16 @@ func TestCase2WildcardsOfTheOrg(t *testing.T) {
 		w.store.commit(&parley.Event{Type: parley.ConversationCreated, Conversation: id2conv(2), Body: &parley.ConversationBody{
 			Kind: parley.KindDirect, Members: []parley.MemberBody{{Principal: "ada"}, {Principal: "bob"}},
 		}})
+		w.store.commit(&parley.Event{Type: parley.ConversationCreated, Conversation: id2conv(3), Body: &parley.ConversationBody{
+			Kind: parley.KindAgentDirect, Members: []parley.MemberBody{{Principal: "ada"}, {Principal: "agent"}},
+		}})
 		secret := said("among us")
 		secret.Internal = true
 		w.store.commit(secret)
 		w.post("hello")
 		none.expect()
-		org.expect("4 message.created hello")
-		all.expect("2 conversation.created", "3 message.created among us", "4 message.created hello")
+		org.expect("5 message.created hello")
+		all.expect("2 conversation.created", "3 conversation.created", "4 message.created among us", "5 message.created hello")
 	})
 }
 

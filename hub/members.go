@@ -24,6 +24,12 @@ type members struct {
 	used time.Time
 }
 
+// ofTwo reports whether the conversation is one of two, a session with an agent
+// too: org:read alone does not reach it (design.md section 10).
+func (m *members) ofTwo() bool {
+	return m.kind == parley.KindDirect || m.kind == parley.KindAgentDirect
+}
+
 // stay returns the principal's stay that covers the change_seq.
 func (m *members) stay(p parley.PrincipalID, changeSeq uint64) *parley.Membership {
 	stays := m.stays[p]

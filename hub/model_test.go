@@ -74,11 +74,12 @@ func (c *client) access(f *fact) (internal, allowed bool) {
 		internal, in := f.hearers[c.who.ID]
 		if !in {
 			reads := c.kind == kindTopics && c.who.Can(parley.ScopeOrgRead)
-			return all, reads && (f.kind != parley.KindDirect || all)
+			ofTwo := f.kind == parley.KindDirect || f.kind == parley.KindAgentDirect
+			return all, reads && (!ofTwo || all)
 		}
 		return internal || all, true
-	case len(e.Targets) > 0:
-		return false, slices.Contains(e.Targets, c.who.ID)
+	case len(e.Targets) > 0 && !slices.Contains(e.Targets, c.who.ID):
+		return false, false
 	case e.Channel == parley.ChannelMemory:
 		return false, c.who.Can(parley.ScopeMemoryRead)
 	}

@@ -64,7 +64,7 @@ type verdict struct {
 type identity struct {
 	parley.Principal
 	reads    bool // conversations at all
-	readsAll bool // direct ones and internal messages too
+	readsAll bool // those of two and internal messages too
 	readsOrg bool // conversations it is not in
 }
 
@@ -94,10 +94,7 @@ func (l *Listener) heard(en *entry, m *members) verdict {
 // may decides access.
 func (l *Listener) may(who *identity, e *parley.Event, m *members) (parley.View, bool) {
 	if e.Conversation.IsZero() {
-		if len(e.Targets) > 0 {
-			return parley.ViewPublic, slices.Contains(e.Targets, who.ID)
-		}
-		return parley.ViewPublic, MayHear(&who.Principal, e.Channel)
+		return parley.ViewPublic, mayHearOf(who, e)
 	}
 	if m == nil || m.kind == "" || !who.reads {
 		return parley.ViewPublic, false
@@ -113,13 +110,23 @@ func (l *Listener) may(who *identity, e *parley.Event, m *members) (parley.View,
 	internal := who.readsAll
 	if s != nil {
 		internal = internal || s.HearsInternal(m.kind)
-	} else if !l.readsOrg(who) || m.kind == parley.KindDirect && !internal {
+	} else if !l.readsOrg(who) || m.ofTwo() && !internal {
 		return parley.ViewPublic, false
 	}
 	if internal {
 		return parley.ViewInternal, true
 	}
 	return parley.ViewPublic, !e.Internal
+}
+
+// mayHearOf decides access to an event that belongs to no conversation: its
+// targets, where it has any, are all who hear it, and on a channel they need its
+// scope like everyone else.
+func mayHearOf(who *identity, e *parley.Event) bool {
+	if len(e.Targets) > 0 && !slices.Contains(e.Targets, who.ID) {
+		return false
+	}
+	return e.Scope() == parley.PrincipalScope || MayHear(&who.Principal, e.Channel)
 }
 
 // readsOrg reports whether the listener hears conversations it is not in: with
