@@ -272,6 +272,33 @@ func TestRefreshChangesWhatIsHeard(t *testing.T) {
 	})
 }
 
+// Who is named by an event of a channel needs the channel's scope still: when it
+// is told, not only when it subscribed.
+func TestTargetsNeedTheScopeOfTheChannel(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		pattern, err := parley.ParsePattern("events.org_test.*.*.*.*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada := w.attach(func(c *ListenerConfig) { c.Interest.Patterns = []parley.Pattern{pattern} })
+		remember := func() {
+			w.store.commit(&parley.Event{
+				Type: parley.MemoryCreated, Channel: parley.ChannelMemory, Targets: []parley.PrincipalID{"ada"},
+				Body: &parley.PublishedBody{Data: []byte("{}")},
+			})
+			w.relay()
+		}
+		remember()
+		ada.expect("2 memory.created")
+		fewer := user("ada")
+		fewer.Scopes = parley.NewScopes(parley.ScopeEventsSubscribe)
+		ada.Refresh(fewer)
+		remember()
+		ada.expect()
+	})
+}
+
 func TestGiveUpGoesOnAtNow(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -376,4 +403,27 @@ func TestCommandsAfterDetachLeaveNothingBehind(t *testing.T) {
 			}
 		})
 	})
+}
+
+// The log may be trimmed at any moment, between two reads of a page too: what is
+// no longer there is never passed over in silence (P3).
+func TestAPageThatIsTrimmedWhileItIsRead(t *testing.T) {
+	for trimBefore := 1; trimBefore <= 2; trimBefore++ {
+		within(t, func(t *testing.T) {
+			w := newWorld(t, func(l *parley.Limits) { l.RingEvents = 1 })
+			w.attach(nil)
+			w.post("a", "b", "c", "d", "e", "f")
+			back := w.attach(resuming(w.store.at[1].Cursor(), "topics", "ada"))
+			reads := 0
+			w.store.with(func() {
+				w.store.onRead = func(context.Context) {
+					if reads++; reads == trimBefore {
+						w.store.trim(4)
+					}
+				}
+			})
+			back.Resume([]parley.Subscribe{toTalk()}, nil)
+			back.expect("Reload events are no longer kept")
+		})
+	}
 }

@@ -172,6 +172,14 @@ func (s *memStore) restore(offset uint64) {
 	}
 }
 
+// trim lets go of the events up to an offset.
+func (s *memStore) trim(upTo uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trimmed = max(s.trimmed, upTo)
+	clear(s.log[:upTo])
+}
+
 func (s *memStore) read(ctx context.Context) error {
 	s.mu.Lock()
 	before := s.onRead

@@ -77,20 +77,23 @@ func (l *Listener) lost(turn uint64) {
 	}
 }
 
-// storePage reads a page from the store.
+// storePage reads a page from the store; parley.ErrGone where a part of it is no
+// longer kept.
 func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) ([]*entry, parley.Position, error) {
 	q := l.query()
 	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, l.hub.sizes.page
 	store := l.hub.cfg.Store
+	events, completeTo, err := store.Replay(ctx, q)
+	if err != nil {
+		return nil, at, fmt.Errorf("read what a listener missed: %w", err)
+	}
+	// After the reading: what is trimmed from here on was read already, and what was
+	// trimmed before is noticed now.
 	if err := store.CheckCursor(ctx, q, at); err != nil {
 		if errors.Is(err, parley.ErrCursor) {
 			err = parley.ErrGone
 		}
 		return nil, at, fmt.Errorf("check the place of a listener: %w", err)
-	}
-	events, completeTo, err := store.Replay(ctx, q)
-	if err != nil {
-		return nil, at, fmt.Errorf("read what a listener missed: %w", err)
 	}
 	end := applied
 	if completeTo < applied.Offset {

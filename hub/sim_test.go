@@ -449,10 +449,7 @@ func (s *sim) erase(offset int) {
 func (s *sim) trim() {
 	upTo := len(s.facts) / 2
 	s.trace("trimmed up to offset %d", upTo)
-	s.store.mu.Lock()
-	s.store.trimmed = max(s.store.trimmed, uint64(upTo))
-	clear(s.store.log[:upTo])
-	s.store.mu.Unlock()
+	s.store.trim(uint64(upTo))
 	for _, f := range s.facts[:upTo] {
 		f.erased = true
 	}
