@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/parley-chat/parley/internal/webreq"
 )
 
 // FailureLimiter slows down those who guess: a token bucket of failed
@@ -40,7 +42,7 @@ func NewFailureLimiter(perSecond int) *FailureLimiter {
 func (l *FailureLimiter) Allow(ip netip.Addr) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := l.left(network(ip), time.Now())
+	left := l.left(webreq.Network(ip), time.Now())
 	if left >= 1 {
 		return 0, true
 	}
@@ -52,7 +54,7 @@ func (l *FailureLimiter) Failed(ip netip.Addr) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := network(ip)
+	n := webreq.Network(ip)
 	left := l.left(n, now)
 	if _, ok := l.buckets[n]; !ok && len(l.buckets) >= maxBuckets {
 		l.makeRoom(now)
@@ -84,16 +86,4 @@ func (l *FailureLimiter) makeRoom(now time.Time) {
 		}
 		delete(l.buckets, n)
 	}
-}
-
-// network is what one customer of a provider has: an IPv4 address, or an IPv6
-// network of 64 bits. The zero Addr is a network of its own.
-func network(ip netip.Addr) netip.Prefix {
-	ip = ip.Unmap().WithZone("")
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits)
-	return p
 }

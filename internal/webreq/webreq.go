@@ -134,3 +134,16 @@ func lastValue(r *http.Request, name string) string {
 	list := values[len(values)-1]
 	return strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
 }
+
+// Network is what one customer of a provider has, by which limits count clients:
+// an IPv4 address, or an IPv6 network of 64 bits. The zero Addr is a network of
+// its own.
+func Network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.Prefix(bits)
+	return p
+}

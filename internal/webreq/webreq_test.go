@@ -107,3 +107,19 @@ func TestSocketURL(t *testing.T) {
 		})
 	}
 }
+
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.7":            "192.0.2.7/32",
+		"::ffff:192.0.2.7":     "192.0.2.7/32",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"fe80::1%eth0":         "fe80::/64",
+	} {
+		if got := webreq.Network(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("%s: got %s, want %s", addr, got, want)
+		}
+	}
+	if webreq.Network(netip.Addr{}).IsValid() {
+		t.Error("no address has a network")
+	}
+}
