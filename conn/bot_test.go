@@ -81,6 +81,10 @@ func TestBotHistory(t *testing.T) {
 	h.post("bob", talk, "live")
 	ada.want(`{"type":"message","content":"live","seq":6}`)
 	ada.alive()
+	// After the last number there is nothing, not everything.
+	again := h.dial("/ws?token=" + h.mint("ada"))
+	again.send(`{"type":"subscribe","session_id":"` + talk.UUID() + `","after_seq":18446744073709551615}`)
+	again.settle()
 }
 
 // A history that would fill our memory is not told: the client is to fetch it.
@@ -149,11 +153,12 @@ func TestRefresh(t *testing.T) {
 	c.send(`{"type":"subscribe","session_id":"` + talk.UUID() + `"}`)
 	c.settle()
 	c.send(`{"type":"auth","token":"` + h.mint("bob") + `"}`)
-	c.want(`{"type":"error","message":"the new token is of another subject; the old one stays"}`)
+	// AUTH_FAILED would say that the socket is about to close.
+	c.want(`{"type":"error","code":"INVALID_FORMAT","message":"the new token is of another subject; the old one stays"}`)
 	c.send(`{"type":"auth","token":"` + h.mint("ada", func(p *parley.Principal) { p.Org = "org_other" }) + `"}`)
-	c.want(`{"type":"error","message":"the new token is of another subject; the old one stays"}`)
+	c.want(`{"type":"error","code":"INVALID_FORMAT","message":"the new token is of another subject; the old one stays"}`)
 	c.send(`{"type":"auth","token":"nonsense"}`)
-	c.want(`{"type":"error","message":"the new token is not valid; the old one stays"}`)
+	c.want(`{"type":"error","code":"INVALID_FORMAT","message":"the new token is not valid; the old one stays"}`)
 	c.send(`{"type":"auth","token":"` + h.mint("ada", expiresIn(time.Hour)) + `"}`)
 	c.settle()
 	// It lives on beyond the first token's end.

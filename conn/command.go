@@ -125,7 +125,8 @@ func (c *Conn) giveUp(l *hub.Listener) {
 }
 
 // authenticate takes a first-frame token, or refreshes one in band: same subject
-// and org, else it is refused and the Conn keeps what it had.
+// and org, else it is refused and the Conn keeps what it had. The code of such a
+// refusal is none that a dialect spells like those that close the socket.
 func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	token := cmd.Token
 	cmd.Token = "" // nothing that tells of the command tells the token
@@ -143,7 +144,7 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	case old == nil:
 		c.first(p, cmd)
 	case old.Org != p.Org || old.ID != p.ID:
-		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeForbidden, "the new token is of another subject; the old one stays"), Command: cmd})
+		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeInvalidArgument, "the new token is of another subject; the old one stays"), Command: cmd})
 	default:
 		c.principal.Store(p)
 		c.listener.Load().Refresh(*p)
@@ -187,7 +188,10 @@ func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 		if c.surface.posts {
 			// Who speaks in a session hears it: the answer must not be missed because
 			// the subscription comes after it.
-			c.join(ctx, l, post.Conversation)
+			if err := c.join(ctx, l, post.Conversation); err != nil {
+				c.fail(parley.Failure{Err: parley.AsError(err), Command: cmd})
+				return
+			}
 		}
 	}
 	if typing, ok := cmd.(parley.SetTyping); ok {
@@ -205,18 +209,25 @@ func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 }
 
 // join subscribes to a conversation without an acknowledgement, where the
-// principal may hear it and has not asked already.
-func (c *Conn) join(ctx context.Context, l *hub.Listener, id parley.ConversationID) {
-	if l.Names(id) || l.Interests() >= c.srv.cfg.Limits.Subscriptions || c.mayHear(ctx, id) != nil {
-		return
+// principal may hear it and has not asked already. The error says that it asks too
+// often.
+func (c *Conn) join(ctx context.Context, l *hub.Listener, id parley.ConversationID) error {
+	if l.Names(id) || l.Interests() >= c.srv.cfg.Limits.Subscriptions {
+		return nil
 	}
-	l.Subscribe(&parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{id}}}, nil)
+	if err := c.spend(1); err != nil {
+		return err
+	}
+	if c.inquire(ctx).mayHear(id) == nil {
+		l.Subscribe(&parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{id}}}, nil)
+	}
+	return nil
 }
 
 // subscribe grants what of an interest the principal may hear, and refuses the
 // rest by name.
 func (c *Conn) subscribe(ctx context.Context, l *hub.Listener, cmd parley.Subscribe) {
-	granted, refusals := c.grant(ctx, cmd, l.Interests())
+	granted, refusals := c.inquire(ctx).grant(cmd, l.Interests())
 	if granted != nil {
 		ack := parley.Subscribed{Request: *granted}
 		if granted.HasAfterSeq && len(granted.Interest.Conversations) == 1 {
@@ -245,11 +256,11 @@ func (c *Conn) subscribeFrom(ctx context.Context, l *hub.Listener, sub *parley.S
 // resume grants the whole set at once; the replay begins with what was granted.
 func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
 	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
-	have := l.Interests()
+	have, ask := l.Interests(), c.inquire(ctx)
 	var subs []parley.Subscribe
 	var replies []parley.Reply
 	for _, sub := range cmd.Subscriptions {
-		granted, refusals := c.grant(ctx, sub, have)
+		granted, refusals := ask.grant(sub, have)
 		if granted != nil {
 			have += granted.Interest.Size()
 			subs = append(subs, *granted)
@@ -260,170 +271,4 @@ func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
 		}
 	}
 	l.Resume(subs, replies)
-}
-
-// grant checks every name of an interest (P6: at subscribe, and again at every
-// delivery). have is how much is asked for already. granted is nil where nothing
-// is left of it.
-func (c *Conn) grant(ctx context.Context, sub parley.Subscribe, have int) (granted *parley.Subscribe, refusals []parley.Failure) {
-	refuse := func(err error, of parley.Subscribe, pattern string) {
-		refusals = append(refusals, parley.Failure{Err: parley.AsError(err), Command: of, Ref: sub.Ref, Pattern: pattern})
-	}
-	if have+sub.Interest.Size() > c.srv.cfg.Limits.Subscriptions {
-		refuse(parley.Errorf(parley.CodeRateLimited, "a connection may subscribe to at most %d things", c.srv.cfg.Limits.Subscriptions), sub, "")
-		return nil, refusals
-	}
-	wasEmpty := sub.Interest.Empty()
-	out := sub
-	out.Interest, out.Conversations = parley.Interest{}, nil
-	for _, id := range sub.Interest.Conversations {
-		if err := c.mayHear(ctx, id); err != nil {
-			named := []parley.ConversationID{id}
-			refuse(err, parley.Subscribe{Interest: parley.Interest{Conversations: named}, Conversations: named}, "")
-			continue
-		}
-		out.Interest.Conversations = append(out.Interest.Conversations, id)
-		if len(sub.Conversations) > 0 {
-			out.Conversations = append(out.Conversations, id)
-		}
-	}
-	for _, id := range sub.Interest.Runs {
-		if err := c.mayHearRun(ctx, id); err != nil {
-			refuse(err, parley.Subscribe{Interest: parley.Interest{Runs: []parley.RunID{id}}}, "")
-			continue
-		}
-		out.Interest.Runs = append(out.Interest.Runs, id)
-	}
-	for i := range sub.Interest.Patterns {
-		if err := c.mayMatch(ctx, &sub.Interest.Patterns[i]); err != nil {
-			refuse(err, parley.Subscribe{Ref: sub.Ref}, sub.Interest.Patterns[i].Text)
-			continue
-		}
-		out.Interest.Patterns = append(out.Interest.Patterns, sub.Interest.Patterns[i])
-	}
-	if out.Interest.Empty() && !wasEmpty {
-		return nil, refusals
-	}
-	return &out, refusals
-}
-
-// errNoSession is what a conversation that one may not hear looks like, whether it
-// exists or not.
-var errNoSession = parley.Errorf(parley.CodeNotFound, "there is no such conversation")
-
-// mayHear reports nil where the principal is in the conversation.
-func (c *Conn) mayHear(ctx context.Context, id parley.ConversationID) error {
-	p := c.principal.Load()
-	if !p.Can(parley.ScopeConversationsRead) {
-		return parley.Errorf(parley.CodeForbidden, "the token does not allow conversations:read")
-	}
-	stays, err := c.srv.cfg.Store.Stays(ctx, p.Org, id)
-	if err != nil {
-		return err
-	}
-	for i := range stays {
-		if stays[i].Principal == p.ID && stays[i].Open() {
-			return nil
-		}
-	}
-	return errNoSession
-}
-
-func (c *Conn) mayHearRun(ctx context.Context, id parley.RunID) error {
-	run, err := c.srv.cfg.Store.Run(ctx, c.principal.Load().Org, id)
-	if errors.Is(err, parley.ErrNotFound) {
-		return errNoSession
-	}
-	if err != nil {
-		return err
-	}
-	return c.mayHear(ctx, run.Conversation)
-}
-
-// mayMatch checks a topic pattern: its org, its channel, and the one conversation
-// it names. A wildcard needs no check of its own: without org:read it hears the
-// principal's own conversations.
-func (c *Conn) mayMatch(ctx context.Context, p *parley.Pattern) error {
-	const org, source, resourceID = 0, 1, 4
-	who := c.principal.Load()
-	if p.Segments == [5]string{} && p.Any == [5]bool{} {
-		_, err := parley.ParsePattern(p.Text)
-		return &parley.Error{Code: parley.CodeInvalidArgument, Message: "this is not a topic pattern", Err: err}
-	}
-	if p.Any[org] || p.Segments[org] != string(who.Org) {
-		return parley.Errorf(parley.CodeForbidden, "the token is not of that organization")
-	}
-	if p.Any[source] {
-		return nil
-	}
-	channel, ofConversations := hub.ChannelOf(p.Segments[source])
-	if !hub.MayHear(who, channel) {
-		return parley.Errorf(parley.CodeForbidden, "the token does not allow this topic")
-	}
-	if !ofConversations || p.Any[resourceID] || who.Can(parley.ScopeOrgRead) {
-		return nil
-	}
-	id, err := parley.ParseConversationID(p.Segments[resourceID])
-	if err != nil {
-		return nil // not a conversation's id: nothing will ever match
-	}
-	return c.mayHear(ctx, id)
-}
-
-// history reads the messages after a subscription's AfterSeq, clipped to the
-// principal's stays.
-func (c *Conn) history(ctx context.Context, sub *parley.Subscribe) ([]parley.Message, error) {
-	p := c.principal.Load()
-	id := sub.Interest.Conversations[0]
-	stays, err := c.srv.cfg.Store.Stays(ctx, p.Org, id)
-	if err != nil {
-		return nil, err
-	}
-	conversation, err := c.srv.cfg.Store.Conversation(ctx, p.Org, id)
-	if err != nil {
-		return nil, err
-	}
-	var out []parley.Message
-	size := 0
-	for from := sub.AfterSeq + 1; ; {
-		page, err := c.srv.cfg.Store.Messages(ctx, p.Org, id, from, 0, historyPage, false)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page {
-			if visible(stays, p.ID, &page[i], conversation.Kind) {
-				out = append(out, page[i])
-				size += len(page[i].Content) + len(page[i].ContentMeta)
-			}
-		}
-		if len(out) > maxHistory || size > maxHistoryBytes {
-			return nil, errLongHistory
-		}
-		if len(page) < historyPage {
-			return out, nil
-		}
-		from = page[len(page)-1].Seq + 1
-	}
-}
-
-// Bounds of the messages told by one subscription: a Conn holds them all at once.
-const (
-	historyPage     = 200
-	maxHistory      = 2000
-	maxHistoryBytes = 4 << 20
-)
-
-var errLongHistory = errors.New("the history is too long to be told here")
-
-func visible(stays []parley.Membership, who parley.PrincipalID, m *parley.Message, kind parley.ConversationKind) bool {
-	if m.Deleted {
-		return false
-	}
-	for i := range stays {
-		s := &stays[i]
-		if s.Principal == who && m.Seq >= s.FromSeq && (s.ToSeq == 0 && s.Open() || m.Seq <= s.ToSeq) {
-			return !m.Internal || s.HearsInternal(kind)
-		}
-	}
-	return false
 }

@@ -76,10 +76,10 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *door) enter(c *Conn, r *http.Request) (open, error) {
 	s := d.srv
 	s.mu.Lock()
-	draining := s.draining
+	refusing := s.refusing
 	s.mu.Unlock()
 	switch {
-	case draining:
+	case refusing:
 		return open{}, errDraining
 	case !s.cfg.Policy.OriginAllowed(r):
 		return open{}, parley.Errorf(parley.CodeForbidden, "pages of this origin may not connect")

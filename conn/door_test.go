@@ -5,11 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/conn"
 )
 
 // Whatever can be refused is refused before the upgrade, in the surface's shape
@@ -251,6 +253,56 @@ func TestDrain(t *testing.T) {
 		t.Fatal("was let in")
 	}
 	refusedWith(t, resp, 503, "DRAINING")
+}
+
+// A server that refuses who comes answers in each surface's shape and counts it;
+// who is there lives on.
+func TestRefuse(t *testing.T) {
+	h := openHouse(t)
+	c := h.dial("/ws?token=" + h.mint("ada"))
+	h.server.Refuse()
+	for i, test := range []struct{ path, code string }{
+		{"/ws?token=" + h.mint("ada"), "DRAINING"},
+		{"/ws/topics?token=" + h.mint("ada"), "draining"},
+		{"/realtime?channels=system&client_id=a&token=" + h.mint("ada"), "draining"},
+	} {
+		late, resp := dialRaw(t, h.addr, test.path, nil)
+		if late != nil {
+			t.Fatal("was let in")
+		}
+		refusedWith(t, resp, 503, test.code)
+		if resp.Header.Get("Retry-After") != "1" {
+			t.Errorf("Retry-After is %q", resp.Header.Get("Retry-After"))
+		}
+		if n := h.server.Refused.Load(); n != uint64(i+1) {
+			t.Errorf("%d refusals are counted, want %d", n, i+1)
+		}
+	}
+	c.settle()
+}
+
+// Sockets are counted by network, so that who has a /64 of addresses has no more
+// than others.
+func TestSocketsAreCountedByNetwork(t *testing.T) {
+	proxied := func(c *conn.Config) {
+		c.Policy.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}
+	h := openHouseWith(t, proxied, func(l *parley.Limits) { l.IPSockets = 1 })
+	from := func(addr string) http.Header { return http.Header{"X-Forwarded-For": {addr}} }
+	for _, path := range []string{"/ws", "/ws/topics"} {
+		h.dial(path, from("2001:db8::1"))
+		if c, _ := dialRaw(t, h.addr, path, from("2001:db8::ffff:2")); c != nil {
+			t.Errorf("%s: a second one of the same network was let in", path)
+		}
+		h.dial(path, from("2001:db8:0:1::1"))
+		h.dial(path, from("192.0.2.1"))
+		h.dial(path, from("192.0.2.2"))
+	}
+	// Who authenticates gives the network's place back.
+	c := h.dial("/ws/topics", from("2001:db8:1::1"))
+	c.send(`{"op":"auth","token":"` + h.mint("ada") + `"}`)
+	c.want(`{"op":"authenticated"}`)
+	h.dial("/ws/topics", from("2001:db8:1::2"))
 }
 
 // Close ends those who do not listen, too.

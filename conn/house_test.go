@@ -117,6 +117,12 @@ func (ids) NewID() [16]byte { return uuid.Must(uuid.NewV7()) }
 // openHouse starts a server; changes alter its limits first.
 func openHouse(t testing.TB, changes ...func(*parley.Limits)) *house {
 	t.Helper()
+	return openHouseWith(t, func(*conn.Config) {}, changes...)
+}
+
+// openHouseWith is openHouse with a change to what the server is made of.
+func openHouseWith(t testing.TB, configure func(*conn.Config), changes ...func(*parley.Limits)) *house {
+	t.Helper()
 	limits := parley.DefaultLimits()
 	for _, change := range changes {
 		change(&limits)
@@ -144,9 +150,11 @@ func openHouse(t testing.TB, changes ...func(*parley.Limits)) *house {
 		Agents: []parley.Principal{{ID: "demo", Name: "Demo"}}, Logger: logger,
 	})
 	h.hub = hub.New(hub.Config{Store: h.store, Bus: bus, Dialects: dialects(), Frame: conn.AppendText, Limits: limits, Logger: logger})
-	h.server = conn.New(conn.Config{
+	cfg := conn.Config{
 		Hub: h.hub, Engine: h.engine, Auth: h.tokens, Store: h.store, Dialects: dialects(), Limits: limits, Logger: logger, Node: "n1",
-	})
+	}
+	configure(&cfg)
+	h.server = conn.New(cfg)
 	mux := http.NewServeMux()
 	mux.Handle("/realtime", h.server.Events())
 	mux.Handle("/ws", h.server.Shared())

@@ -60,12 +60,15 @@ type Server struct {
 	began  time.Time
 	lastID atomic.Uint64
 
+	budgets *budgets
+
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	clients  map[string]*Conn // events surface: by org, principal and client_id
 	counts   map[string]int   // sockets by what limits count
 	revoked  map[credential]time.Time
-	draining bool
+	refusing bool // who comes is refused
+	draining bool // and who was let in is told to come back
 	closed   bool
 }
 
@@ -83,7 +86,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, began: time.Now(), dialects: map[string]int{},
+		cfg: cfg, began: time.Now(), dialects: map[string]int{}, budgets: newBudgets(&cfg.Limits),
 		conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, counts: map[string]int{}, revoked: map[credential]time.Time{},
 	}
 	for i, d := range cfg.Dialects {
@@ -171,12 +174,20 @@ func (s *Server) list() []*Conn {
 // errDraining refuses those who come while the server goes.
 var errDraining = &parley.Error{Code: parley.CodeDraining, Message: "the server is going away; come back", RetryAfter: time.Second}
 
+// Refuse has the doors refuse who comes from now on; those who are there live on
+// until Drain.
+func (s *Server) Refuse() {
+	s.mu.Lock()
+	s.refusing = true
+	s.mu.Unlock()
+}
+
 // Drain refuses new Conns and tells those that live to come back, spread over a
 // part of the context's time so that they do not return all at once; it returns
 // when all are gone or the context ends.
 func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
-	s.draining = true
+	s.refusing, s.draining = true, true
 	s.mu.Unlock()
 	all := s.list()
 	pause := time.Duration(0)
@@ -207,7 +218,7 @@ func (s *Server) Drain(ctx context.Context) {
 // upgraded are closed when they come.
 func (s *Server) Close() {
 	s.mu.Lock()
-	s.draining, s.closed = true, true
+	s.refusing, s.draining, s.closed = true, true, true
 	s.mu.Unlock()
 	s.cancel()
 	for _, c := range s.list() {
@@ -258,10 +269,10 @@ func (s *Server) recheck(c *Conn) {
 	}
 }
 
-// occupyAddr counts a Conn against a limit of its address; one without (on a Unix
-// socket) counts against none.
+// occupyAddr counts a Conn against a limit of its network: its IPv4 address, or
+// the /64 of its IPv6 one. One without (on a Unix socket) counts against none.
 func (s *Server) occupyAddr(c *Conn, prefix string) bool {
-	return !c.addr.IsValid() || s.occupy(c, prefix+c.addr.String(), s.cfg.Limits.IPSockets)
+	return !c.addr.IsValid() || s.occupy(c, prefix+webreq.Network(c.addr).String(), s.cfg.Limits.IPSockets)
 }
 
 // occupy counts a Conn against a limit.
@@ -307,8 +318,8 @@ func (s *Server) release(c *Conn) {
 	c.slots = nil
 }
 
-// What sockets count against, besides their principal: their address on the
-// shared path, and elsewhere their address until they have authenticated.
+// What sockets count against, besides their principal: their network on the
+// shared path, and elsewhere their network until they have authenticated.
 const (
 	byAddress  = "address\x00"
 	byStranger = "stranger\x00"
@@ -325,7 +336,7 @@ func (s *Server) admit(c *Conn, p *parley.Principal, on *surface) error {
 	if on == &s.events && !s.occupy(c, "events\x00"+who, limits.EventsSocketsUser) {
 		return tooMany("a user may have at most %d connections to this surface", limits.EventsSocketsUser)
 	}
-	s.vacate(c, byStranger+c.addr.String())
+	s.vacate(c, byStranger+webreq.Network(c.addr).String())
 	c.principal.Store(p)
 	return nil
 }
