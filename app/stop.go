@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -29,19 +28,6 @@ func (a *App) Ready() error {
 	return a.hub.Ready()
 }
 
-// unlessDraining refuses new sockets from the moment at which the drain begins,
-// with 503; they belong on another node, or on this one's next life.
-func (a *App) unlessDraining(socket http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.draining.Load() {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "the server is going away; come back", http.StatusServiceUnavailable)
-			return
-		}
-		socket.ServeHTTP(w, r)
-	})
-}
-
 // Stop drains. At once /readyz answers 503, new sockets are refused and no answer
 // is begun; requests and the sockets that live go on while answers at work finish,
 // for up to half of ctx's time. Then what is left of them ends as interrupted,
@@ -49,6 +35,7 @@ func (a *App) unlessDraining(socket http.Handler) http.Handler {
 // when ctx ends is cut off. Acknowledged is kept in any case.
 func (a *App) Stop(ctx context.Context) error {
 	a.draining.Store(true)
+	a.conns.Refuse()
 	a.log.Info("draining", "connections", a.conns.Len())
 	a.finishAnswers(ctx)
 	// Agents before sockets, while there is someone to hear how their answers end.
