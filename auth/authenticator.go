@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -49,12 +50,17 @@ type Authenticator struct {
 
 	mu        sync.Mutex
 	revoked   map[credential]bool
-	loaded    bool      // the store's whole list has been read
-	polled    time.Time // when the last poll that succeeded began
+	polled    time.Time // when the last poll that succeeded began; zero before the first
 	listed    time.Time // when the last that read the whole list did
 	failed    time.Time // when the last poll failed, and why; zero after a success
 	failure   error
 	listeners map[*listener]bool
+	bus       parley.Bus // of Share; nil: nobody is told
+	news      []news     // what the others are told, the oldest first
+
+	// known is up to when it is known what was revoked; nil until the store's whole
+	// list has been read. Written under mu.
+	known atomic.Pointer[time.Time]
 
 	down bool // Watch has told the log that the store is away; Watch's own
 }

@@ -11,7 +11,7 @@ import (
 const (
 	pollInterval = 500 * time.Millisecond // between two looks at the store's revocations
 	pollTimeout  = 2 * time.Second        // for one look
-	freshFor     = 5 * time.Second        // how long the last look is worth something
+	freshFor     = 5 * time.Second        // how long what a node knows is worth something
 	// pollOverlap is how far each look reaches back before the one before it: the
 	// clocks of those who revoke differ, and a revocation is stamped before it is
 	// committed.
@@ -58,12 +58,14 @@ func (a *Authenticator) Revoked(org parley.OrgID, id string) bool {
 }
 
 // Revoke withdraws a credential: it is stored, and in effect on this node at
-// once. Other nodes learn of it by the control subject (see Apply) or their poll.
+// once. Other nodes learn of it over the bus (see Share) or by their poll.
 func (a *Authenticator) Revoke(ctx context.Context, org parley.OrgID, id string) error {
-	if err := a.store.Revoke(ctx, org, id, time.Now().UTC()); err != nil {
+	at := time.Now().UTC()
+	if err := a.store.Revoke(ctx, org, id, at); err != nil {
 		return fmt.Errorf("revoke credential: %w", err)
 	}
-	a.Apply(parley.Revocation{Org: org, Credential: id})
+	a.Apply(parley.Revocation{Org: org, Credential: id, At: at})
+	a.tell()
 	return nil
 }
 
@@ -81,12 +83,20 @@ func (a *Authenticator) Apply(list ...parley.Revocation) {
 }
 
 func (a *Authenticator) note(list []parley.Revocation) (gone []credential, listeners []*listener) {
+	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range list {
-		if c := (credential{r.Org, r.Credential}); r.Credential != "" && !a.revoked[c] {
-			a.revoked[c] = true
-			gone = append(gone, c)
+		c := credential{r.Org, r.Credential}
+		if r.Credential == "" || a.revoked[c] {
+			continue
+		}
+		a.revoked[c] = true
+		gone = append(gone, c)
+		// Of all that ever was revoked, which the first look brings, others know what
+		// is old.
+		if a.known.Load() != nil || now.Sub(r.At) < pollOverlap {
+			a.news = append(a.news, news{r, now})
 		}
 	}
 	for l := range a.listeners {
@@ -116,12 +126,19 @@ func (a *Authenticator) Watch(ctx context.Context) {
 	}
 }
 
-// Fresh reports whether this node knows what was revoked up to 5 s ago. A node
-// that does not, and is not told over the bus either, stops delivering (P6).
+// Fresh reports whether this node knows what was revoked up to 5 s ago, from the
+// store or from the other nodes. One that does not stops delivering (P6). It takes
+// no lock.
 func (a *Authenticator) Fresh() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.loaded && time.Since(a.polled) <= freshFor
+	known := a.known.Load()
+	return known != nil && time.Since(*known) <= freshFor
+}
+
+// knows notes that all that was revoked up to a time is known. Under mu.
+func (a *Authenticator) knows(upTo time.Time) {
+	if known := a.known.Load(); known == nil || known.Before(upTo) {
+		a.known.Store(&upTo)
+	}
 }
 
 // refresh makes sure that the revocations are fresh. Callers that find them old
@@ -153,7 +170,7 @@ func (a *Authenticator) poll(ctx context.Context) error {
 	began := time.Now()
 	a.mu.Lock()
 	var since time.Time // at first, and now and then, everything ever
-	whole := !a.loaded || began.Sub(a.listed) >= listInterval
+	whole := a.polled.IsZero() || began.Sub(a.listed) >= listInterval
 	if !whole {
 		since = a.polled.Add(-pollOverlap)
 	}
@@ -168,11 +185,13 @@ func (a *Authenticator) poll(ctx context.Context) error {
 	}
 	a.Apply(list...)
 	a.mu.Lock()
-	a.loaded, a.polled, a.failure = true, began, nil
+	a.polled, a.failure = began, nil
+	a.knows(began)
 	if whole {
 		a.listed = began
 	}
 	a.mu.Unlock()
+	a.tell()
 	return nil
 }
 
