@@ -63,7 +63,9 @@ func (c *Conn) flush() {
 }
 
 // flushOnce makes one write. again says that there is more; ok is false once
-// nothing may be written any more.
+// nothing may be written any more. While it is not known what was revoked only
+// control frames go out, and a Conn that closes does so without what it is owed:
+// its client comes back with its cursor.
 func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
 	c.mu.Lock()
 	if c.mute {
@@ -76,7 +78,12 @@ func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
 	end := c.closing
 	c.mu.Unlock()
 	var err error
-	if l := c.listener.Load(); l != nil {
+	l := c.listener.Load()
+	stale := l != nil && !c.srv.fresh()
+	switch {
+	case stale && end == nil:
+		c.srv.park(c)
+	case l != nil && !stale:
 		out, again, err = l.Next(c.srv.ctx, out)
 	}
 	*buf = out[:0]
@@ -99,6 +106,44 @@ func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
 		again = true
 	}
 	return again, true
+}
+
+func (s *Server) fresh() bool { return s.cfg.Fresh == nil || s.cfg.Fresh() }
+
+// park has a Conn woken once Fresh holds again. What it is owed stays owed; its
+// writer, which calls this, may end. One goroutine looks for all that wait.
+func (s *Server) park(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parked == nil {
+		s.parked = map[*Conn]struct{}{}
+		s.cfg.Logger.Warn("nothing is told until it is known again what was revoked")
+		s.wg.Add(1) // not from zero: the caller is counted
+		go s.unpark()
+	}
+	s.parked[c] = struct{}{}
+}
+
+// unpark waits until Fresh holds and wakes all that are parked.
+func (s *Server) unpark() {
+	defer s.wg.Done()
+	ticker := time.NewTicker(storePause)
+	defer ticker.Stop()
+	for !s.fresh() {
+		select {
+		case <-ticker.C:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+	s.mu.Lock()
+	parked := s.parked
+	s.parked = nil
+	s.mu.Unlock()
+	s.cfg.Logger.Info("it is known again what was revoked")
+	for c := range parked {
+		c.wake()
+	}
 }
 
 // pause waits before what the store could not give is asked for again.

@@ -28,8 +28,8 @@ type Failures interface {
 	Failed(addr netip.Addr)
 }
 
-// Config is what a Server is made of; all but Failures, Logger and Policy are
-// required.
+// Config is what a Server is made of; all but Failures, Fresh, Logger and Policy
+// are required.
 type Config struct {
 	Hub    *hub.Hub
 	Engine Doer
@@ -40,7 +40,10 @@ type Config struct {
 	Limits   parley.Limits
 	Policy   webreq.Policy
 	Failures Failures // nil: not bounded
-	Logger   *slog.Logger
+	// Fresh reports whether it is known what has been revoked lately: while it is
+	// not, nothing is told to anyone (P6). It is asked at every write. Nil: always.
+	Fresh  func() bool
+	Logger *slog.Logger
 	// Node makes the ids of Conns unique over nodes.
 	Node string
 }
@@ -67,8 +70,9 @@ type Server struct {
 	clients  map[string]*Conn // events surface: by org, principal and client_id
 	counts   map[string]int   // sockets by what limits count
 	revoked  map[credential]time.Time
-	refusing bool // who comes is refused
-	draining bool // and who was let in is told to come back
+	parked   map[*Conn]struct{} // wait until Fresh holds; nil where nobody waits
+	refusing bool               // who comes is refused
+	draining bool               // and who was let in is told to come back
 	closed   bool
 }
 
@@ -157,6 +161,7 @@ func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
 func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	delete(s.parked, c)
 	s.mu.Unlock()
 	s.wg.Done()
 }
