@@ -51,6 +51,7 @@ type App struct {
 	// may end.
 	stopWorker, stopEngine, stopRelay context.CancelFunc
 	workerDone                        chan struct{}
+	stopSharing                       func() // of revocations; set by Start
 }
 
 // New makes a node of a configuration; nothing is opened yet. log nil discards.
@@ -81,6 +82,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	if a.bus, err = a.openBus(ctx); err != nil {
 		return oneLine{fmt.Errorf("open the bus: %w", err)}
+	}
+	if a.stopSharing, err = a.auth.Share(a.bus); err != nil {
+		return err
 	}
 	runLog, err := a.bus.RunLog(ctx)
 	if err != nil {
@@ -116,7 +120,7 @@ func (a *App) build(runLog parley.RunLog) (public, operators http.Handler) {
 	a.conns = conn.New(conn.Config{
 		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Dialects: spoken, Limits: a.cfg.Limits,
 		Policy:   webreq.Policy{TrustedProxies: a.cfg.TrustedProxies, AllowedOrigins: a.cfg.AllowedOrigins, PublicURL: a.cfg.PublicURL},
-		Failures: failures, Logger: a.log, Node: a.node,
+		Failures: failures, Fresh: a.auth.Fresh, Logger: a.log, Node: a.node,
 	})
 	a.auth.OnRevoke(a.conns.Revoke)
 	a.countParts()

@@ -7,7 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -135,6 +139,41 @@ func TestANodeIsNotReadyWhileTheBusIsAway(t *testing.T) {
 	n.session() // writes go on
 	defer openBus(t, outside).Close()
 	eventually(t, 10*time.Second, "the node is ready again", ready)
+	n.stop(5 * time.Second)
+}
+
+func TestARevocationThatAnotherNodeTellsClosesSockets(t *testing.T) {
+	cfg := newConfig(t)
+	outside := natsbus.Config{Dir: t.TempDir(), Listen: freeAddress(t)}
+	nats := openBus(t, outside)
+	defer nats.Close()
+	cfg.NATSURL = "nats://" + outside.Listen
+	told := make(chan string, 1000)
+	stop, err := nats.Subscribe("control.revoked", func(_, _ string, data []byte) { told <- string(data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	n := start(t, cfg)
+	token := n.token("ann")
+	ear := n.mustDial(token, "")
+	if list := <-told; list != "[]" { // what it knows, which is nothing
+		t.Errorf("it tells the others %s", list)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	var claims struct{ JTI string }
+	if err := errors.Join(err, json.Unmarshal(payload, &claims)); err != nil || claims.JTI == "" {
+		t.Fatalf("%v in %s", err, payload)
+	}
+	if err := nats.Publish("control.revoked", fmt.Appendf(nil, `[{"org":"org_demo","credential":%q}]`, claims.JTI)); err != nil {
+		t.Fatal(err)
+	}
+	if why := ear.end(5 * time.Second); !strings.Contains(why.Error(), "4501") {
+		t.Errorf("the socket ended with %v", why)
+	}
+	if status, _ := n.call("/api/sessions", token, map[string]string{"bot_id": "demo"}); status != http.StatusUnauthorized {
+		t.Errorf("a request is answered with %d", status)
+	}
 	n.stop(5 * time.Second)
 }
 

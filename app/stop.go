@@ -123,6 +123,9 @@ func (a *App) close(ctx context.Context) {
 		a.stopRelay()
 	}
 	a.wg.Wait()
+	if a.stopSharing != nil {
+		a.stopSharing()
+	}
 	if a.bus != nil {
 		_ = a.bus.Close()
 	}
