@@ -10,7 +10,8 @@ import (
 )
 
 // feed applies one org's log on this node, serially. Everything below the
-// mailbox is owned by its loop; others reach it with do.
+// mailbox is owned by its loop, which never waits for the store; others reach it
+// with do.
 type feed struct {
 	h   *Hub
 	org parley.OrgID
@@ -33,9 +34,11 @@ type feed struct {
 	readers       map[*Listener]struct{} // hear conversations they are not in: org:read
 	ahead         map[*Listener]struct{} // resumed with a cursor of a node that had applied more
 	conversations map[parley.ConversationID]*members
+	loads         map[parley.ConversationID]*load // conversations that are being read
 	runs          map[parley.RunID]*run
 	ended         map[parley.RunID]time.Time // runs that ended lately: their late deltas are dropped
 	target        uint64                     // a hole is being filled up to here; 0 where there is none
+	parked        *logPage                   // waits for a conversation to be read, within a hole
 	pages         uint64                     // counts the reads for holes: only the last one's answer is taken
 	asking        bool                       // the store is being asked for the head
 	verifying     bool                       // or whether what was applied is still of its log
@@ -55,7 +58,8 @@ func newFeed(h *Hub, org parley.OrgID) *feed {
 		h: h, org: org,
 		ready: make(chan struct{}), mailbox: make(chan func(), mailboxSize), done: make(chan struct{}),
 		listeners: map[*Listener]struct{}{}, byPrincipal: map[parley.PrincipalID]map[*Listener]struct{}{},
-		wide: map[*Listener]struct{}{}, readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{}, conversations: map[parley.ConversationID]*members{},
+		wide: map[*Listener]struct{}{}, readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{},
+		conversations: map[parley.ConversationID]*members{}, loads: map[parley.ConversationID]*load{},
 		runs: map[parley.RunID]*run{}, ended: map[parley.RunID]time.Time{},
 	}
 	f.ctx, f.cancel = context.WithCancel(h.ctx)

@@ -77,10 +77,11 @@ func (f *feed) verify() {
 func (f *feed) reload(head parley.Position, reason string) {
 	f.h.cfg.Logger.Error("the store's log is not the one that was told; every connection is told to reload",
 		"org", f.org, "applied", f.applied.Offset, "head", head.Offset)
-	f.applied, f.target = head, 0
+	f.applied, f.target, f.parked = head, 0, nil
 	f.pages++
 	f.ring = nil
 	clear(f.conversations)
+	clear(f.loads)
 	clear(f.runs)
 	clear(f.ended)
 	for l := range f.listeners {

@@ -14,9 +14,10 @@ func (f *feed) fromLive(data []byte) {
 
 // live tells an event that is not stored, once what its author knew is applied.
 func (f *feed) live(e *parley.Event) {
-	m, err := f.membersFor(e)
-	if err != nil {
-		return // nobody hears it; a run's text is asked for again by the next delta
+	m, known := f.membersOf(e)
+	if !known {
+		f.holdUnknown(e)
+		return
 	}
 	if m != nil && e.ChangeSeq > m.applied {
 		if len(m.held) < maxHeld {
@@ -25,6 +26,17 @@ func (f *feed) live(e *parley.Event) {
 		return
 	}
 	f.tellLive(e, m)
+}
+
+// holdUnknown keeps an event until its conversation was read. Where that fails
+// nobody hears it: a run's text is asked for again by the next delta.
+func (f *feed) holdUnknown(e *parley.Event) {
+	if f.loads[e.Conversation] == nil && len(f.loads) >= maxLoads {
+		return
+	}
+	if ld := f.load(e.Conversation, true); len(ld.held) < maxHeld {
+		ld.held = append(ld.held, e)
+	}
 }
 
 // releaseHeld tells what waited for the event just applied.

@@ -33,10 +33,14 @@ func (f *feed) arrived(e *parley.Event, at parley.Position) {
 			f.verify() // an older epoch's event that came late, or a store that went back
 		}
 	case f.target == 0 && e != nil && at.Offset == f.applied.Offset+1 && f.sameEpoch(at):
-		if err := f.apply(e); err != nil {
-			f.stall(err)
-			f.fill(at.Offset)
+		if m, known := f.membersOf(e); known {
+			f.apply(e, m)
+			return
 		}
+		f.target = at.Offset
+		f.park(&logPage{events: []*parley.Event{e}, end: at, upTo: at.Offset})
+	case f.parked != nil && e != nil && f.parked.take(e):
+		f.target = max(f.target, at.Offset)
 	default:
 		f.fill(at.Offset)
 	}
@@ -68,6 +72,17 @@ type logPage struct {
 	end    parley.Position
 	upTo   uint64 // what was asked for
 	full   bool   // there may be more before upTo
+}
+
+// take adds an event that follows at once; false where it does not, or the page
+// holds too much.
+func (p *logPage) take(e *parley.Event) bool {
+	at := e.Position
+	if p.full || at.Offset != p.end.Offset+1 || at.Epoch != p.end.Epoch || len(p.events) >= mailboxSize {
+		return false
+	}
+	p.events, p.end, p.upTo = append(p.events, e), at, max(p.upTo, at.Offset)
+	return true
 }
 
 // readPage reads on from what was applied, off the loop.
@@ -124,15 +139,26 @@ func (f *feed) gotPage(p logPage, err error) {
 		f.verify()
 		return
 	}
-	for _, e := range p.events {
-		if err == nil {
-			err = f.apply(e)
-		}
-	}
 	if err != nil {
 		f.stall(err)
 		f.retryPage()
 		return
+	}
+	f.applyPage(&p)
+}
+
+// applyPage applies what is left of a page, up to an event whose conversation must
+// be loaded first, and reads on where there is more.
+func (f *feed) applyPage(p *logPage) {
+	for len(p.events) > 0 {
+		e := p.events[0]
+		m, known := f.membersOf(e)
+		if !known {
+			f.park(p)
+			return
+		}
+		p.events = p.events[1:]
+		f.apply(e, m)
 	}
 	f.recovered()
 	if p.end.Offset > f.applied.Offset {
@@ -144,6 +170,27 @@ func (f *feed) gotPage(p logPage, err error) {
 		return
 	}
 	f.target = 0
+}
+
+// park lets the log wait for the conversation of a page's first event. What the
+// store has no part in goes on meanwhile.
+func (f *feed) park(p *logPage) {
+	f.parked = p
+	e := p.events[0]
+	ld := f.load(e.Conversation, false)
+	ld.through = max(ld.through, e.ChangeSeq-1)
+	ld.then = append(ld.then, func(err error) {
+		if f.parked != p {
+			return
+		}
+		f.parked = nil
+		if err != nil {
+			f.stall(err)
+			f.retryPage()
+			return
+		}
+		f.applyPage(p)
+	})
 }
 
 // retryPage reads again after a pause.
@@ -162,13 +209,9 @@ func (f *feed) retryPage() {
 	})
 }
 
-// apply tells the next durable event. On an error nothing has changed and the
-// event is to be applied again.
-func (f *feed) apply(e *parley.Event) error {
-	m, err := f.membersFor(e)
-	if err != nil {
-		return err
-	}
+// apply tells the next durable event. m is what is known of its conversation, nil
+// where it has none.
+func (f *feed) apply(e *parley.Event, m *members) {
 	f.applied = e.Position
 	f.h.Applied.Add(1)
 	en := &entry{event: e}
@@ -182,7 +225,6 @@ func (f *feed) apply(e *parley.Event) error {
 		f.releaseHeld(m)
 	}
 	f.wakeAhead()
-	return nil
 }
 
 // wakeAhead lets the listeners go on whose place the feed has come to.

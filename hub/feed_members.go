@@ -7,67 +7,110 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-// membersFor returns what is known of the event's conversation before it is
-// applied; nil for an event that has none.
-func (f *feed) membersFor(e *parley.Event) (*members, error) {
+const (
+	loadTimeout = 2 * time.Second
+	maxLoads    = 1024 // conversations read at once for events that are not stored
+)
+
+// load is a conversation that is being read off the loop: what it says of who
+// hears what is needed by those who wait. There is one at a time of each.
+type load struct {
+	// through is the change_seq up to which what is read holds at least, because the
+	// log has come there already.
+	through uint64
+	held    []*parley.Event // events that are not stored
+	then    []func(error)   // called on the loop, after held was told
+}
+
+// membersOf returns what is known of the event's conversation before it is
+// applied or told, nil for an event that has none; false where the conversation
+// must be loaded first.
+func (f *feed) membersOf(e *parley.Event) (m *members, known bool) {
 	if e.Conversation.IsZero() {
-		return nil, nil
+		return nil, true
 	}
-	m := f.peek(e.Conversation)
-	if m != nil && (e.Class != parley.Durable || e.ChangeSeq <= m.through+1) {
-		return m, nil
-	}
-	if m != nil {
-		return m, f.reread(e.Conversation, m) // what came between was erased
-	}
-	if e.Type == parley.ConversationCreated {
-		m := &members{stays: map[parley.PrincipalID][]parley.Membership{}}
+	m = f.peek(e.Conversation)
+	switch {
+	case m != nil: // what came between may have been erased
+		return m, e.Class != parley.Durable || e.ChangeSeq <= m.through+1
+	case e.Type == parley.ConversationCreated:
+		m = &members{stays: map[parley.PrincipalID][]parley.Membership{}}
 		f.remember(e.Conversation, m)
-		return m, nil
+		return m, true
 	}
-	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Second)
-	defer cancel()
-	m, err := loadMembers(ctx, f.h.cfg.Store, f.org, e.Conversation)
-	if err != nil {
-		return nil, err
+	return nil, false
+}
+
+// load reads a conversation off the loop, or joins who does so already: what is
+// added to the load is seen to when it is done. place says that the feed's place
+// in the conversation is to be found too; else the log's next event will say.
+func (f *feed) load(id parley.ConversationID, place bool) *load {
+	if ld := f.loads[id]; ld != nil {
+		return ld
 	}
-	if e.Class != parley.Durable {
-		if err := f.placeOf(ctx, e.Conversation, m); err != nil {
-			return nil, err
+	ld := &load{}
+	f.loads[id] = ld
+	f.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(f.ctx, loadTimeout)
+		defer cancel()
+		m, err := loadMembers(ctx, f.h.cfg.Store, f.org, id)
+		var last uint64
+		if err == nil && place {
+			last, err = f.placeOf(ctx, id, m)
+		}
+		f.post(func() { f.loaded(id, ld, m, last, err) })
+	})
+	return ld
+}
+
+// loaded takes in what was read of a conversation, whose last event was at the
+// offset last, and goes on with what waited for it.
+func (f *feed) loaded(id parley.ConversationID, ld *load, m *members, last uint64, err error) {
+	if f.loads[id] != ld {
+		return // the log was restored meanwhile
+	}
+	delete(f.loads, id)
+	if err == nil {
+		if last > f.applied.Offset {
+			m.applied = 0 // that event is still to come, and will say
+		}
+		m.through = max(m.through, ld.through)
+		f.adopt(id, m)
+		for _, e := range ld.held {
+			f.live(e)
 		}
 	}
-	f.remember(e.Conversation, m)
-	return m, nil
+	for _, then := range ld.then {
+		then(err)
+	}
 }
 
-// reread brings the stays of a conversation up to date with the store.
-func (f *feed) reread(id parley.ConversationID, m *members) error {
-	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Second)
-	defer cancel()
-	now, err := loadMembers(ctx, f.h.cfg.Store, f.org, id)
-	if err == nil {
+// adopt remembers what was read of a conversation, unless more is known by now.
+func (f *feed) adopt(id parley.ConversationID, now *members) {
+	m := f.conversations[id]
+	if m == nil {
+		f.remember(id, now)
+	} else if now.through >= m.through {
 		m.kind, m.stays, m.through = now.kind, now.stays, now.through
 	}
-	return err
 }
 
-// placeOf finds the change_seq that the feed has applied of a conversation it
-// has not met before. It stays zero where the conversation's last event is still
-// to come: that one will say.
-func (f *feed) placeOf(ctx context.Context, id parley.ConversationID, m *members) error {
-	last, err := f.h.cfg.Store.LastOffset(ctx, f.org, parley.ConversationKey(id))
-	if err != nil || last == 0 || last > f.applied.Offset {
-		return err
+// placeOf finds the last event of a conversation and sets m.applied to its
+// change_seq; its offset is 0 where there is none.
+func (f *feed) placeOf(ctx context.Context, id parley.ConversationID, m *members) (last uint64, err error) {
+	last, err = f.h.cfg.Store.LastOffset(ctx, f.org, parley.ConversationKey(id))
+	if err != nil || last == 0 {
+		return 0, err
 	}
 	events, err := f.h.cfg.Store.ReadLog(ctx, f.org, last-1, last, 1)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	m.applied = m.through
 	for _, e := range events {
 		m.applied = e.ChangeSeq
 	}
-	return nil
+	return last, nil
 }
 
 // peek returns what is known of a conversation, or nil.
@@ -86,7 +129,7 @@ func (f *feed) remember(id parley.ConversationID, m *members) {
 		var oldest parley.ConversationID
 		n := 0
 		for other, o := range f.conversations {
-			if len(o.held) == 0 && (oldest.IsZero() || o.used.Before(f.conversations[oldest].used)) {
+			if len(o.held) == 0 && (oldest.IsZero() || o.used.Before(f.conversations[oldest].used)) && !f.runsIn(other) {
 				oldest = other
 			}
 			if n++; n == 8 {
@@ -96,4 +139,15 @@ func (f *feed) remember(id parley.ConversationID, m *members) {
 		delete(f.conversations, oldest)
 	}
 	f.conversations[id] = m
+}
+
+// runsIn reports whether a run is open in the conversation: who was told of it is
+// asked of the conversation until it ends.
+func (f *feed) runsIn(id parley.ConversationID) bool {
+	for _, r := range f.runs {
+		if r.start.Conversation == id {
+			return true
+		}
+	}
+	return false
 }

@@ -74,13 +74,23 @@ func (f *feed) intoRun(id parley.RunID, en *entry) bool {
 
 // begun returns what is known of the conversation of a run that may be told now;
 // nil where it is not known enough of yet, or the feed has not come to where it
-// began: its beginning is then held like any other event that comes too early.
+// began: its beginning is then held like any other event that comes too early. A
+// run whose conversation must be read first is told once that is done.
 func (f *feed) begun(r *run) *members {
 	if r.unknown {
 		return nil
 	}
-	m, err := f.membersFor(r.start)
-	if err != nil {
+	m, known := f.membersOf(r.start)
+	if !known {
+		if !r.loading {
+			r.loading = true
+			ld := f.load(r.start.Conversation, true)
+			ld.then = append(ld.then, func(err error) {
+				if r.loading = false; err == nil && f.runs[r.id()] == r {
+					f.tellRun(r)
+				}
+			})
+		}
 		return nil
 	}
 	if r.start.ChangeSeq > m.applied {

@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	parley "github.com/parley-chat/parley"
@@ -123,29 +125,98 @@ func TestAMessageOfAnotherLogAsksForNothingForEver(t *testing.T) {
 	})
 }
 
-func TestListening(t *testing.T) {
+// A store that hangs holds up the log, and what concerns conversations that this
+// node has not met. All else is told at once.
+func TestAStoreThatHangsHoldsUpOnlyWhatNeedsIt(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		h := w.nodes[0].hub
-		e := &parley.Event{Org: testOrg, Type: "thing.changed", Class: parley.Durable, Channel: "app", Body: &parley.PublishedBody{}}
-		if n := h.Listening(testOrg, e); n != 0 {
-			t.Errorf("%d listen where nobody is", n)
+		other := id2conv(2)
+		w.store.commit(&parley.Event{Type: parley.ConversationCreated, Conversation: other, Body: &parley.ConversationBody{
+			Kind: parley.KindGroup, Members: []parley.MemberBody{{Principal: "ada", Role: parley.RoleMember}},
+		}})
+		w.relay()
+		ada := w.attach(nil).subscribe()
+		also := parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{other}}}
+		ada.Subscribe(&also, nil)
+		w.post("a") // the node has met talk now, and not the other
+		ada.expect("Subscribed", "3 message.created a")
+
+		w.store.with(func() { w.store.onRead = func(ctx context.Context) { <-ctx.Done() } })
+		start := time.Now()
+		for n := range uint64(20) {
+			w.typing(id2conv(1000 + n))
 		}
-		on := func(who parley.PrincipalID, channel string) {
-			w.attach(func(c *ListenerConfig) {
-				c.Principal, c.Interest.Channels = user(who), []string{channel}
-			})
+		w.typing(other)
+		w.typing(talk())
+		ada.expect("typing.started bob")
+		b := said("b")
+		b.Conversation = other
+		w.store.commit(b)
+		w.relay()
+		w.typing(talk())
+		ada.expect("typing.started bob")
+		w.post("c")
+		if took := time.Since(start); took > 0 {
+			t.Errorf("what needs no store waited %s for it", took)
 		}
-		on("ada", "app")
-		on("ada", "app") // two sockets, one principal
-		on("bob", "app")
-		on("eve", "other")
-		if n := h.Listening(testOrg, e); n != 2 {
-			t.Errorf("%d principals listen, want 2", n)
+
+		w.store.with(func() { w.store.onRead = nil })
+		time.Sleep(aWhile)
+		ada.expect("4 message.created b", "5 message.created c")
+		w.typing(other)
+		ada.expect("typing.started bob")
+	})
+}
+
+// What comes while a conversation is read is not lost and not read again.
+func TestTheLogWaitsForAConversationAndGoesOn(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		ada.expect("Subscribed")
+		open, before := make(chan struct{}), w.store.reads
+		w.store.with(func() { w.store.onRead = func(context.Context) { <-open } })
+		w.typing(talk())
+		w.post("a", "b", "c")
+		w.typing(talk())
+		ada.expect()
+		w.store.with(func() { w.store.onRead = nil })
+		close(open)
+		synctest.Wait()
+		ada.expect("2 message.created a", "typing.started bob", "3 message.created b", "4 message.created c", "typing.started bob")
+		if n := w.store.reads - before; n != 4 { // the conversation, its members and its last event
+			t.Errorf("the store was read %d times", n)
 		}
-		e.Targets = []parley.PrincipalID{"bob", "eve"}
-		if n := h.Listening(testOrg, e); n != 1 {
-			t.Errorf("%d of the targets listen, want 1", n)
-		}
+	})
+}
+
+// A conversation that is being read when the log is restored is read again.
+func TestALoadOfALostDayIsForgotten(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		w.store.commit(&parley.Event{Type: "thing.changed", Channel: "app", Body: &parley.PublishedBody{}})
+		w.relay()
+		w.store.commit(left("bob"))
+		w.store.commit(said("a"))
+		hang := make(chan struct{})
+		reads := 0
+		w.store.with(func() {
+			w.store.onRead = func(context.Context) {
+				if reads++; reads == 3 { // the members of talk have been read
+					<-hang
+				}
+			}
+		})
+		w.typing(talk())
+		w.relay()
+		w.store.restore(1)
+		time.Sleep(loadTimeout - 100*time.Millisecond)
+		ada.expect("Subscribed", "Reload the log was restored")
+		close(hang)
+		time.Sleep(aWhile)
+		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") }).subscribe()
+		w.post("anew", "more")
+		bob.expect("Subscribed", "2 message.created anew", "3 message.created more")
 	})
 }

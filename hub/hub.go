@@ -187,24 +187,3 @@ func (h *Hub) Close() {
 	h.cancel()
 	h.wg.Wait()
 }
-
-// Listening counts the distinct principals connected to this node that would
-// hear e now (contracts.md C3: approximate on a cluster).
-func (h *Hub) Listening(org parley.OrgID, e *parley.Event) int {
-	h.mu.Lock()
-	f := h.feeds[org]
-	h.mu.Unlock()
-	if f == nil {
-		return 0
-	}
-	seen := map[parley.PrincipalID]bool{}
-	en := &entry{event: e}
-	f.do(func() {
-		for l := range f.listeners {
-			if id := l.who.Load().ID; !seen[id] && l.heard(en, f.peek(e.Conversation)).told {
-				seen[id] = true
-			}
-		}
-	})
-	return len(seen)
-}

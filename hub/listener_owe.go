@@ -43,7 +43,7 @@ func (l *Listener) forget() {
 }
 
 // hears lists the open runs that the listener is to hear now, in the order of
-// their ids. On the loop, without mu: it may read the store.
+// their ids. On the loop, without mu.
 func (l *Listener) hears() []*run {
 	var runs []*run
 	for _, r := range l.feed.runs {

@@ -21,6 +21,7 @@ type run struct {
 	epoch   uint64          // the highest heard of: what comes of a lower one is dropped
 	asking  bool            // a snapshot was asked for
 	unknown bool            // its row has not been read yet: start is not to be told
+	loading bool            // its conversation is being read
 	held    bool            // start waits for the feed to come to where the run began
 	waiting []*parley.Event // deltas that came while it was not there
 }

@@ -110,6 +110,25 @@ func (w *world) say(text string) {
 	w.live(parley.StreamDelta, &parley.DeltaBody{Run: w.run.row.ID, Message: w.run.row.Message, Agent: "agent", Epoch: 1, Offset: offset, Text: text})
 }
 
+// typing tells that bob types in a conversation.
+func (w *world) typing(in parley.ConversationID) {
+	e := &parley.Event{
+		Org: testOrg, Type: parley.TypingStarted, Class: parley.Ephemeral, Conversation: in,
+		Channel: parley.ChannelConversation, Body: &parley.TypingBody{Principal: "bob"},
+	}
+	if c := w.store.conversations[in]; c != nil {
+		e.ChangeSeq = c.ChangeSeq
+	}
+	data, err := parley.MarshalEvent(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range w.nodes {
+		n.bus.put(&n.bus.live, data)
+	}
+	w.deliver(w.nodes...)
+}
+
 func (w *world) live(t parley.EventType, body parley.Body) {
 	e := &parley.Event{Org: testOrg, Type: t, Class: parley.RunLogged, Conversation: talk(), Channel: parley.ChannelConversation, Body: body}
 	if w.run != nil {

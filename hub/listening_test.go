@@ -1,0 +1,71 @@
+package hub
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	parley "github.com/parley-chat/parley"
+)
+
+func TestListening(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		h := w.nodes[0].hub
+		e := &parley.Event{Org: testOrg, Type: "thing.changed", Class: parley.Durable, Channel: "app", Body: &parley.PublishedBody{}}
+		if n := h.Listening(testOrg, e); n != 0 {
+			t.Errorf("%d listen where nobody is", n)
+		}
+		on := func(who parley.PrincipalID, channel string) {
+			w.attach(func(c *ListenerConfig) {
+				c.Principal, c.Interest.Channels = user(who), []string{channel}
+			})
+		}
+		on("ada", "app")
+		on("ada", "app") // two sockets, one principal
+		on("bob", "app")
+		on("eve", "other")
+		if n := h.Listening(testOrg, e); n != 2 {
+			t.Errorf("%d principals listen, want 2", n)
+		}
+		e.Targets = []parley.PrincipalID{"bob", "eve"}
+		if n := h.Listening(testOrg, e); n != 1 {
+			t.Errorf("%d of the targets listen, want 1", n)
+		}
+	})
+}
+
+// aPublished event concerns talk.
+func aPublished() *parley.Event {
+	return &parley.Event{
+		Org: testOrg, Type: "thing.changed", Class: parley.Durable, Conversation: talk(), ChangeSeq: 2,
+		Channel: "app", Body: &parley.PublishedBody{},
+	}
+}
+
+// The members of a conversation are counted before anything was told there.
+func TestListeningToAnIdleConversation(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(nil).subscribe()
+		w.attach(func(c *ListenerConfig) { c.Principal = user("eve") }).subscribe() // not a member
+		if n := w.nodes[0].hub.Listening(testOrg, aPublished()); n != 1 {
+			t.Errorf("%d listen, want 1", n)
+		}
+	})
+}
+
+func TestListeningDoesNotWaitForTheStore(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(nil).subscribe()
+		w.store.with(func() { w.store.onRead = func(ctx context.Context) { <-ctx.Done() } })
+		start := time.Now()
+		if n := w.nodes[0].hub.Listening(testOrg, aPublished()); n != 0 {
+			t.Errorf("%d listen, nobody is known", n)
+		}
+		if took := time.Since(start); took != listeningWait {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
