@@ -13,8 +13,12 @@ import (
 
 // Begin makes one end of a pipe a Conn of a surface, as a door does after the
 // upgrade; p nil has not authenticated. An empty surface is the shared path.
-func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.Interest, complete bool) error {
+// It may name a cursor.
+func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.Interest, complete bool, cursor ...string) error {
 	c := s.newConn(netip.Addr{})
+	if len(cursor) > 0 {
+		c.cursor, c.hasCursor = cursor[0], true
+	}
 	o := open{principal: p, interest: i, complete: complete}
 	for _, known := range []*surface{&s.bot, &s.chat, &s.topics, &s.events} {
 		if known.dialect != nil && known.dialect.Name() == name {

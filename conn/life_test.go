@@ -70,14 +70,17 @@ type room struct {
 }
 
 // inRoom runs a test in a bubble.
-func inRoom(t *testing.T, test func(t *testing.T, r *room)) {
+func inRoom(t *testing.T, test func(t *testing.T, r *room)) { inRoomOf(t, bench{}, test) }
+
+// inRoomOf is inRoom with a store.
+func inRoomOf(t *testing.T, store hub.Store, test func(t *testing.T, r *room)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &room{t: t, tokens: &tokens{known: map[string]parley.Principal{}}, limits: parley.DefaultLimits()}
 		r.engine = &slowEngine{took: 12 * time.Second}
 		bus := membus.New()
-		h := hub.New(hub.Config{Store: bench{}, Bus: bus, Dialects: dialects(), Frame: conn.AppendText, Limits: r.limits})
+		h := hub.New(hub.Config{Store: store, Bus: bus, Dialects: dialects(), Frame: conn.AppendText, Limits: r.limits})
 		r.server = conn.New(conn.Config{
-			Hub: h, Engine: r.engine, Auth: r.tokens, Store: bench{}, Dialects: dialects(), Limits: r.limits, Node: "n",
+			Hub: h, Engine: r.engine, Auth: r.tokens, Store: store, Dialects: dialects(), Limits: r.limits, Node: "n",
 		})
 		test(t, r)
 		r.server.Close()
@@ -89,8 +92,9 @@ func inRoom(t *testing.T, test func(t *testing.T, r *room)) {
 	})
 }
 
-// enter opens a socket of a surface; token is empty for a stranger.
-func (r *room) enter(surface, token string) *client {
+// enter opens a socket of a surface; token is empty for a stranger. It may name a
+// cursor.
+func (r *room) enter(surface, token string, cursor ...string) *client {
 	r.t.Helper()
 	mine, its := net.Pipe()
 	r.t.Cleanup(func() { _ = mine.Close() })
@@ -99,7 +103,7 @@ func (r *room) enter(surface, token string) *client {
 		known := r.known[token]
 		p = &known
 	}
-	if err := r.server.Begin(its, surface, p, parley.Interest{}, surface == "events"); err != nil {
+	if err := r.server.Begin(its, surface, p, parley.Interest{}, surface == "events", cursor...); err != nil {
 		r.t.Fatal(err)
 	}
 	return newClient(r.t, mine)
@@ -327,14 +331,53 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
+// told is a bench at whose beginning one event was told.
+type told struct{ bench }
+
+func (told) Head(context.Context, parley.OrgID) (parley.Position, error) {
+	return parley.Position{Epoch: 1, Offset: 1}, nil
+}
+
+func (told) Replay(context.Context, parley.ReplayQuery) ([]*parley.Event, uint64, error) {
+	return []*parley.Event{{
+		Org: org, Type: "app.said", Class: parley.Durable, Channel: "app", Position: parley.Position{Epoch: 1, Offset: 1},
+		Body: &parley.PublishedBody{Data: parley.RawJSON(`"missed"`)},
+	}}, 1, nil
+}
+
 // A cursor that is not resumed in time is given up: what comes then is told from
 // now on.
 func TestResumeTimeout(t *testing.T) {
-	inRoom(t, func(t *testing.T, r *room) {
-		c := r.enter("topics", "")
-		c.send(`{"op":"auth","token":"` + r.mint("ada") + `","cursor":""}`)
-		lived(t, c.lives(9*time.Second), `0s {"op":"authenticated"`)
-		c.send(`{"op":"subscribe","id":"a","topics":["events.org_demo.app.*.*.*"]}`)
-		lived(t, c.lives(time.Minute), `0s {"op":"subscribed"`)
-	})
+	const (
+		resume     = `{"op":"resume","subscriptions":[{"id":"a","topics":["events.org_demo.app.*.*.*"]}]}`
+		subscribed = `0s {"op":"subscribed","id":"a"`
+		missed     = `0s {"op":"event"`
+	)
+	for _, test := range []struct {
+		name  string
+		after time.Duration
+		want  []string
+	}{
+		{"in time", 9 * time.Second, []string{subscribed, missed}},
+		{"late", 11 * time.Second, []string{subscribed}},
+	} {
+		for _, early := range []bool{true, false} { // the token came with the request, or in a frame
+			t.Run(fmt.Sprint(test.name, ", early: ", early), func(t *testing.T) {
+				inRoomOf(t, told{}, func(t *testing.T, r *room) {
+					start := parley.Position{}.Cursor()
+					var c *client
+					if early {
+						c = r.enter("topics", r.mint("ada"), start)
+					} else {
+						c = r.enter("topics", "")
+						c.send(`{"op":"auth","token":"` + r.mint("ada") + `","cursor":"` + start + `"}`)
+						c.want(`{"op":"authenticated"}`)
+					}
+					lived(t, c.lives(test.after))
+					c.send(resume)
+					lived(t, c.lives(5*time.Second), test.want...)
+				})
+			})
+		}
+	}
 }
