@@ -81,7 +81,7 @@ type Listener struct {
 	// streams.
 	unended, answered map[parley.RunID]struct{}
 	// skip are the messages that were told as history.
-	skip map[parley.ConversationID]seqs
+	skip map[parley.ConversationID]history
 
 	// Owned by Next.
 	known map[parley.ConversationID]*members // while behind

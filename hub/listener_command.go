@@ -80,6 +80,7 @@ func (l *Listener) goLive() {
 	l.state = live
 	l.turn++
 	l.queue, l.replies = append(l.queue, l.replies...), nil
+	l.forgetHistory()
 }
 
 // Subscribe adds an interest that holds from now on; ack, where not nil, goes out
@@ -99,42 +100,6 @@ func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
 		}
 		l.signal()
 	})
-}
-
-// SubscribeWithHistory adds an interest in one conversation, with its messages
-// after sub.AfterSeq told first: history reads them, ascending, and what it
-// returned is not told again. It runs off the feed's loop, after the interest holds, so that
-// nothing falls between history and what is live.
-func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply, history func() ([]parley.Message, error)) error {
-	id := sub.Interest.Conversations[0]
-	l.feed.do(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.state == gone {
-			return
-		}
-		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
-		l.forget()
-		l.state = waiting
-		l.push(item{reply: ack, at: l.at})
-		l.signal()
-	})
-	messages, err := history()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state != waiting {
-		return err
-	}
-	if l.skip == nil {
-		l.skip = map[parley.ConversationID]seqs{}
-	}
-	l.skip[id] = l.skip[id].with(messages)
-	for i := range messages {
-		l.push(item{reply: parley.History{Message: &messages[i]}})
-	}
-	l.state = behind
-	l.signal()
-	return err
 }
 
 // Unsubscribe takes an interest back; ack goes out after what was owed before.
@@ -203,6 +168,7 @@ func (l *Listener) TellCursor() {
 	l.feed.post(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		defer l.forgetHistory()
 		if l.state != live || len(l.queue) > 0 || len(l.unended) > 0 || l.feed.applied.Offset <= l.at.Offset {
 			return
 		}

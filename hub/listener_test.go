@@ -220,6 +220,58 @@ func TestSubscribeWithHistory(t *testing.T) {
 	})
 }
 
+// What was told as history is remembered only until the log has come past it,
+// however quiet the conversation is then.
+func TestAHistoryIsForgottenInTime(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post("one")
+		ear := w.attach(nil)
+		catchUp := func() {
+			t.Helper()
+			sub := toTalk()
+			err := ear.SubscribeWithHistory(&sub, parley.Subscribed{Request: sub}, func() ([]parley.Message, error) {
+				return w.store.messages[talk()], nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		remembers := func(n int) {
+			t.Helper()
+			if len(ear.skip) != n {
+				t.Errorf("%d histories are remembered, want %d", len(ear.skip), n)
+			}
+		}
+		catchUp()
+		ear.expect("Subscribed", "History one")
+		remembers(0)
+
+		// The relay may be behind: what is read has no Position yet, and comes later.
+		w.store.commit(said("two"))
+		catchUp()
+		ear.expect("Subscribed", "History one", "History two")
+		remembers(1)
+		w.relay()
+		ear.expect()
+		w.post("three")
+		ear.expect("4 message.created three")
+		remembers(0)
+
+		// The node may be behind: the store gave it a Position already.
+		w.store.commit(said("four"))
+		four := w.store.sequence(1)[0]
+		catchUp()
+		ear.expect("Subscribed", "History one", "History two", "History three", "History four")
+		remembers(1)
+		w.nodes[0].bus.put(&w.nodes[0].bus.log, logMessage(four, false))
+		w.deliver(w.nodes...)
+		ear.TellCursor()
+		ear.expect()
+		remembers(0)
+	})
+}
+
 // A history that takes many writes is whole before the first event.
 func TestNoEventBeforeTheEndOfALongHistory(t *testing.T) {
 	within(t, func(t *testing.T) {

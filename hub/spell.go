@@ -100,8 +100,8 @@ func (l *Listener) skipped(e *parley.Event) bool {
 		return false
 	}
 	b, ok := e.Body.(*parley.MessageBody)
-	if !ok || !l.skip[e.Conversation].has(b.Seq) {
-		if ok && l.skip[e.Conversation].passed(b.Seq) {
+	if !ok || !l.skip[e.Conversation].seqs.has(b.Seq) {
+		if ok && l.skip[e.Conversation].seqs.passed(b.Seq) {
 			delete(l.skip, e.Conversation) // messages come in the order of their seq
 		}
 		return false
