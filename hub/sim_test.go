@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,7 +57,8 @@ type sim struct {
 	hostile bool // the log may be restored, trimmed and erased
 	nested  bool
 	step    int
-	mu      sync.Mutex // guards run texts, which answers to requests read
+	mu      sync.Mutex  // guards run texts, which answers to requests read
+	slow    atomic.Bool // what feeds read of the store takes its time
 }
 
 type simNode struct {
@@ -122,8 +124,15 @@ func (s *sim) trace(format string, args ...any) {
 // duringNext marks the reads that a client's Next makes: others go on meanwhile.
 type duringNext struct{}
 
-// interfere lets the world go on while a client's writer reads the store.
+// interfere lets the world go on while a client's writer reads the store, or a
+// feed reads a conversation.
 func (s *sim) interfere(ctx context.Context) {
+	if _, bounded := ctx.Deadline(); bounded && s.slow.Load() {
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 	if ctx.Value(duringNext{}) == nil || s.nested || s.rng.IntN(3) > 0 {
 		return
 	}
@@ -411,6 +420,8 @@ func (s *sim) trouble() {
 	case n < 10: // a node hears nothing of what is on its way
 		node := pick(s.rng, s.nodes)
 		node.bus.log = nil
+	case n < 11:
+		s.slow.Store(!s.slow.Load())
 	case n < 12: // another relay, or another opening of the store
 		s.store.mu.Lock()
 		s.store.epoch++
@@ -462,6 +473,7 @@ func (s *sim) trim() {
 func (s *sim) settle() {
 	s.trace("settle")
 	s.fail(false)
+	s.slow.Store(false)
 	chaos := s.chaos
 	s.chaos = 0
 	for _, n := range s.nodes {
