@@ -29,7 +29,7 @@ build: ## build bin/parley
 test: postgres fmt-check vet race ## the check: formatting, vet, all tests under the race detector
 
 race: ## all tests under the race detector, in random order
-	go test -race -shuffle=on -timeout 9m ./...
+	go test -race -shuffle=on -timeout 20m ./...
 
 # Says in one line which PostgreSQL the tests use. As root on Debian it installs one
 # where there is none. Elsewhere the tests that need it are skipped, unless CI=true.

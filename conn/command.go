@@ -257,6 +257,7 @@ func (c *Conn) subscribeFrom(ctx context.Context, l *hub.Listener, sub *parley.S
 func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
 	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
 	have, ask := l.Interests(), c.inquire(ctx)
+	ask.returning = l.Held()
 	var subs []parley.Subscribe
 	var replies []parley.Reply
 	for _, sub := range cmd.Subscriptions {

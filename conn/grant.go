@@ -12,13 +12,16 @@ import (
 // many times is looked up once.
 type inquiry struct {
 	*Conn
-	ctx           context.Context
+	ctx context.Context
+	// returning lets a principal name what it has left meanwhile: its replay is
+	// clipped to its stays, and ends with its leave.
+	returning     bool
 	conversations map[parley.ConversationID]error
 	runs          map[parley.RunID]error
 }
 
 func (c *Conn) inquire(ctx context.Context) *inquiry {
-	return &inquiry{c, ctx, map[parley.ConversationID]error{}, map[parley.RunID]error{}}
+	return &inquiry{Conn: c, ctx: ctx, conversations: map[parley.ConversationID]error{}, runs: map[parley.RunID]error{}}
 }
 
 // grant checks every name of an interest (P6: at subscribe, and again at every
@@ -94,7 +97,7 @@ func (q *inquiry) isIn(id parley.ConversationID) error {
 		return err
 	}
 	for i := range stays {
-		if stays[i].Principal == p.ID && stays[i].Open() {
+		if stays[i].Principal == p.ID && (q.returning || stays[i].Open()) {
 			return nil
 		}
 	}

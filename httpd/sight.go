@@ -15,6 +15,7 @@ type sight struct {
 	stays        []parley.Membership // everybody's
 	own          []parley.Membership // the principal's, in the order they began
 	spans        []span              // the messages it may see, ascending and apart
+	internal     bool                // it sees internal messages of whatever it is in
 }
 
 // span is a range of seq, both ends inclusive.
@@ -34,7 +35,7 @@ func (s *Server) look(ctx context.Context, who *parley.Principal, id parley.Conv
 	if err != nil {
 		return nil, err
 	}
-	v := &sight{conversation: c, stays: stays}
+	v := &sight{conversation: c, stays: stays, internal: who.Can(parley.ScopeConversationsReadAll)}
 	for _, m := range stays {
 		if m.Principal != who.ID {
 			continue
@@ -116,7 +117,7 @@ func (v *sight) hides(m *parley.Message) bool {
 	if m.Deleted {
 		return true
 	}
-	return m.Internal && !slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
+	return m.Internal && !v.internal && !slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
 		return stay.FromSeq <= m.Seq && m.Seq <= lastSeq(&stay, v.conversation) &&
 			stay.HearsInternal(v.conversation.Kind)
 	})

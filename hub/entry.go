@@ -27,6 +27,21 @@ func (e *entry) topicOf() *parley.Topic {
 	return &e.topic
 }
 
+// weight guesses the bytes that an entry holds in the end: its event, and a frame
+// for each surface.
+func (e *entry) weight() int {
+	text := 0
+	switch b := e.event.Body.(type) {
+	case *parley.MessageBody:
+		text = len(b.Content) + len(b.ContentMeta)
+	case *parley.RunBody:
+		text = len(b.Text)
+	case *parley.PublishedBody:
+		text = len(b.Data)
+	}
+	return 2048 + 5*text
+}
+
 type encoding struct {
 	done  bool
 	frame []byte

@@ -28,6 +28,7 @@ type feed struct {
 
 	applied       parley.Position
 	ring          []*entry // the last applied durable events, oldest first
+	ringWeight    int      // of all in it
 	listeners     map[*Listener]struct{}
 	byPrincipal   map[parley.PrincipalID]map[*Listener]struct{}
 	wide          map[*Listener]struct{} // hear what belongs to no conversation: channels, patterns

@@ -79,7 +79,7 @@ func (f *feed) reload(head parley.Position, reason string) {
 		"org", f.org, "applied", f.applied.Offset, "head", head.Offset)
 	f.applied, f.target, f.parked = head, 0, nil
 	f.pages++
-	f.ring = nil
+	f.ring, f.ringWeight = nil, 0
 	clear(f.conversations)
 	clear(f.loads)
 	clear(f.runs)

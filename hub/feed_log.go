@@ -239,12 +239,24 @@ func (f *feed) wakeAhead() {
 	}
 }
 
+// ringBytes bounds what a ring holds, in bytes as weight guesses them: large
+// events make it shorter. It is let grow to twice that before it is cut.
+const ringBytes = 8 << 20
+
 // keep adds an entry to the ring.
 func (f *feed) keep(en *entry) {
-	if limit := max(f.h.cfg.Limits.RingEvents, 1); len(f.ring) >= 2*limit {
-		f.ring = append(make([]*entry, 0, 2*limit), f.ring[len(f.ring)-limit:]...)
-	}
 	f.ring = append(f.ring, en)
+	f.ringWeight += en.weight()
+	limit := max(f.h.cfg.Limits.RingEvents, 1)
+	if len(f.ring) <= 2*limit && f.ringWeight <= 2*ringBytes {
+		return
+	}
+	cut := 0
+	for cut < len(f.ring)-1 && (len(f.ring)-cut > limit || f.ringWeight > ringBytes) {
+		f.ringWeight -= f.ring[cut].weight()
+		cut++
+	}
+	f.ring = append(make([]*entry, 0, 2*(len(f.ring)-cut)), f.ring[cut:]...)
 }
 
 // ringAfter returns up to n entries after an offset; false where the ring does

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,4 +220,28 @@ func TestALoadOfALostDayIsForgotten(t *testing.T) {
 		w.post("anew", "more")
 		bob.expect("Subscribed", "2 message.created anew", "3 message.created more")
 	})
+}
+
+// A ring of large events is shorter, and still reaches back without a hole.
+func TestARingIsBoundedInBytes(t *testing.T) {
+	f := &feed{h: &Hub{cfg: Config{Limits: parley.DefaultLimits()}}}
+	const events = 1000
+	for offset := range uint64(events) {
+		body := &parley.MessageBody{Message: parley.Message{Content: strings.Repeat("x", 16<<10)}}
+		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset + 1}, Body: body}})
+		sum := 0
+		for _, en := range f.ring {
+			sum += en.weight()
+		}
+		if sum != f.ringWeight || sum > 2*ringBytes {
+			t.Fatalf("after %d events the ring weighs %d and says %d", offset+1, sum, f.ringWeight)
+		}
+	}
+	first := f.ring[0].event.Position.Offset
+	if _, ok := f.ringAfter(first-2, 10); ok {
+		t.Error("it says that it holds what it let go")
+	}
+	if got, ok := f.ringAfter(first-1, events); !ok || len(got) != len(f.ring) || len(got) > events/4 || len(got) < 50 {
+		t.Errorf("it holds %d of %d events, %v", len(got), events, ok)
+	}
 }
