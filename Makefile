@@ -12,7 +12,7 @@ BENCHTIME ?= 1s
 COUNT ?= 1
 
 # The packages whose figures bench/README.md keeps.
-BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./bus/natsbus ./store/sqlite ./store/postgres ./bench
+BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sqlite ./store/postgres ./bench
 
 # Tools that a check does not need. One place for their versions.
 GOLANGCI_LINT := 2.15.0

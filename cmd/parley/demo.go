@@ -41,6 +41,9 @@ const (
 func (c *demoCmd) Run(p *program) error {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()
+	if strings.TrimSpace(c.Message) == "" {
+		return usageError{errors.New("--message: Ann has to say something")}
+	}
 	cfg, cleanup, err := c.prepare(p)
 	if err != nil {
 		return err

@@ -70,9 +70,22 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
+// makePrivate makes the file, where there is none, readable by its owner only;
+// its companions take its mode.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	return f.Close()
+}
+
 func (s *Store) connect(cfg *Config) error {
 	dsn, err := cfg.dsn(false)
 	if err != nil {
+		return err
+	}
+	if err := makePrivate(cfg.Path); err != nil {
 		return err
 	}
 	if s.writeDB, err = sql.Open("sqlite", dsn); err != nil {
