@@ -38,16 +38,16 @@ func appendMessage(dst []byte, m *parley.Message, at parley.Position) []byte {
 	dst = append(dst, `{"type":"message"`...)
 	dst = appendID(dst, "session_id", m.Conversation)
 	dst = appendID(dst, "message_id", m.ID)
-	dst = appendString(dst, "role", role(m.SenderKind))
-	dst = appendString(dst, "user_id", string(m.Sender))
+	dst = jsonw.Text(dst, "role", role(m.SenderKind))
+	dst = jsonw.Text(dst, "user_id", string(m.Sender))
 	if m.Deleted {
 		dst = append(dst, `,"content":"","deleted":true`...)
 	} else {
-		dst = appendString(dst, "content", m.Content)
+		dst = jsonw.Text(dst, "content", m.Content)
 	}
-	dst = appendKey(dst, "timestamp")
+	dst = jsonw.Key(dst, "timestamp")
 	dst = jsonw.Time(dst, m.CreatedAt)
-	dst = appendUint(dst, "seq", m.Seq)
+	dst = jsonw.Number(dst, "seq", m.Seq)
 	return appendEnd(dst, at)
 }
 
@@ -73,9 +73,9 @@ func appendStreamStart(dst []byte, e *parley.Event, b *parley.RunBody) []byte {
 func appendChunk(dst []byte, e *parley.Event, b *parley.DeltaBody) []byte {
 	dst = append(dst, `{"type":"stream_chunk"`...)
 	dst = appendID(dst, "message_id", b.Message)
-	dst = appendString(dst, "content", b.Text)
+	dst = jsonw.Text(dst, "content", b.Text)
 	dst = appendID(dst, "session_id", e.Conversation)
-	dst = appendUint(dst, "offset", uint64(b.Offset))
+	dst = jsonw.Number(dst, "offset", uint64(b.Offset))
 	return append(dst, '}')
 }
 
@@ -84,11 +84,11 @@ func appendChunk(dst []byte, e *parley.Event, b *parley.DeltaBody) []byte {
 func appendStreamEnd(dst []byte, e *parley.Event, b *parley.RunBody) []byte {
 	dst = append(dst, `{"type":"stream_end"`...)
 	dst = appendID(dst, "message_id", b.Message)
-	dst = appendString(dst, "content", b.Text)
+	dst = jsonw.Text(dst, "content", b.Text)
 	dst = appendID(dst, "session_id", e.Conversation)
-	dst = appendString(dst, "status", string(b.Status))
+	dst = jsonw.Text(dst, "status", string(b.Status))
 	if b.Seq > 0 {
-		dst = appendUint(dst, "seq", b.Seq)
+		dst = jsonw.Number(dst, "seq", b.Seq)
 	}
 	return appendEnd(dst, e.Position)
 }
@@ -98,14 +98,14 @@ func appendTool(dst []byte, e *parley.Event, b *parley.ToolBody) []byte {
 	dst = append(dst, `{"type":`...)
 	dst = jsonw.String(dst, names[e.Type])
 	dst = appendID(dst, "session_id", e.Conversation)
-	dst = appendString(dst, "tool", b.Tool)
+	dst = jsonw.Text(dst, "tool", b.Tool)
 	if called {
-		dst = appendRaw(dst, "arguments", b.Arguments, "{}")
+		dst = jsonw.Raw(dst, "arguments", b.Arguments, "{}")
 	} else {
-		dst = appendRaw(dst, "result", b.Result, "null")
+		dst = jsonw.Raw(dst, "result", b.Result, "null")
 	}
 	dst = appendID(dst, "message_id", b.Message)
-	dst = appendString(dst, "call_id", b.Call)
+	dst = jsonw.Text(dst, "call_id", b.Call)
 	return append(dst, '}')
 }
 
@@ -115,14 +115,14 @@ func appendTyping(dst []byte, e *parley.Event, b *parley.TypingBody) []byte {
 	if b.Kind == parley.KindAgent {
 		dst = append(dst, `{"type":"bot_typing"`...)
 		dst = appendID(dst, "session_id", e.Conversation)
-		dst = appendKey(dst, "is_typing")
+		dst = jsonw.Key(dst, "is_typing")
 		dst = jsonw.Bool(dst, e.Type == parley.TypingStarted)
 		return append(dst, '}')
 	}
 	dst = append(dst, `{"type":`...)
 	dst = jsonw.String(dst, names[e.Type])
 	dst = appendID(dst, "session_id", e.Conversation)
-	dst = appendString(dst, "user_id", string(b.Principal))
+	dst = jsonw.Text(dst, "user_id", string(b.Principal))
 	return append(dst, '}')
 }
 
@@ -138,9 +138,9 @@ func appendSession(dst []byte, e *parley.Event, b *parley.ConversationBody) []by
 		if reason == "" {
 			reason = "ended"
 		}
-		dst = appendString(dst, "reason", reason)
+		dst = jsonw.Text(dst, "reason", reason)
 	case parley.ConversationDeleted:
-		dst = appendString(dst, "reason", "deleted")
+		dst = jsonw.Text(dst, "reason", "deleted")
 	}
 	return appendEnd(dst, e.Position)
 }

@@ -130,12 +130,12 @@ func appendResponse(dst []byte, r response, at parley.Position) []byte {
 		dst = r.session.AppendUUID(dst)
 	}
 	dst = append(dst, `","channel":"web"`...)
-	dst = appendString(dst, "content", r.content)
+	dst = jsonw.Text(dst, "content", r.content)
 	dst = append(dst, `,"message_type":2`...)
 	if !r.message.IsZero() {
 		dst = appendID(dst, "stream_token", r.message)
 	}
-	dst = appendKey(dst, "is_complete")
+	dst = jsonw.Key(dst, "is_complete")
 	dst = jsonw.Bool(dst, r.complete)
 	dst = append(dst, `,"context_length":0,"context_max_length":0`...)
 	return appendEnd(dst, at)

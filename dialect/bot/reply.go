@@ -49,9 +49,9 @@ func appendAck(dst []byte, m *parley.Message) []byte {
 		return dst
 	}
 	dst = append(dst, `{"type":"message_ack"`...)
-	dst = appendString(dst, "client_msg_id", m.ClientMsgID)
+	dst = jsonw.Text(dst, "client_msg_id", m.ClientMsgID)
 	dst = appendID(dst, "message_id", m.ID)
-	dst = appendUint(dst, "seq", m.Seq)
+	dst = jsonw.Number(dst, "seq", m.Seq)
 	return append(dst, '}')
 }
 
@@ -67,7 +67,7 @@ func appendReload(dst []byte, r parley.Reload) []byte {
 	if r.Reason != "" {
 		message += ": " + r.Reason
 	}
-	dst = appendString(dst, "message", message)
+	dst = jsonw.Text(dst, "message", message)
 	return append(dst, `,"reason":"reload"}`...)
 }
 
@@ -79,17 +79,17 @@ func appendFailure(dst []byte, r parley.Failure) []byte {
 		err = parley.Errorf(parley.CodeInternal, "internal error")
 	}
 	dst = append(dst, `{"type":"error"`...)
-	dst = appendString(dst, "code", errorCode(err.Code, r.Command))
-	dst = appendString(dst, "message", err.Message)
+	dst = jsonw.Text(dst, "code", errorCode(err.Code, r.Command))
+	dst = jsonw.Text(dst, "message", err.Message)
 	session, clientMsgID := about(r.Command)
 	if !session.IsZero() {
 		dst = appendID(dst, "session_id", session)
 	}
 	if clientMsgID != "" {
-		dst = appendString(dst, "client_msg_id", clientMsgID)
+		dst = jsonw.Text(dst, "client_msg_id", clientMsgID)
 	}
 	if err.RetryAfter > 0 {
-		dst = appendUint(dst, "retry_after", uint64((err.RetryAfter+time.Second-1)/time.Second))
+		dst = jsonw.Number(dst, "retry_after", uint64((err.RetryAfter+time.Second-1)/time.Second))
 	}
 	return append(dst, '}')
 }

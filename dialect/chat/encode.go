@@ -43,7 +43,7 @@ func (*Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
 func appendStart(dst []byte, e *parley.Event, id parley.ConversationID) []byte {
 	dst = append(dst, `{"type":"event"`...)
 	if !id.IsZero() {
-		dst = appendID(dst, "conversation_id", id)
+		dst = jsonw.ID(dst, "conversation_id", id)
 	}
 	dst = append(dst, `,"payload":{"type":"`...)
 	dst = append(dst, names[e.Type]...)
@@ -58,7 +58,7 @@ func appendMessage(dst []byte, t parley.EventType, m *parley.Message) []byte {
 	}
 	dst = open(dst, "message_id")
 	dst = appendTypeID(dst, m.ID)
-	dst = appendUint(dst, "seq_num", m.Seq)
+	dst = jsonw.Number(dst, "seq_num", m.Seq)
 	if t == parley.MessageCreated && m.Internal {
 		dst = append(dst, `,"is_internal":true`...)
 	}
@@ -68,13 +68,13 @@ func appendMessage(dst []byte, t parley.EventType, m *parley.Message) []byte {
 func appendEdited(dst []byte, m *parley.Message) []byte {
 	dst = open(dst, "id")
 	dst = appendTypeID(dst, m.ID)
-	dst = appendID(dst, "conversation_id", m.Conversation)
-	dst = appendString(dst, "content_text", m.Content)
+	dst = jsonw.ID(dst, "conversation_id", m.Conversation)
+	dst = jsonw.Text(dst, "content_text", m.Content)
 	if m.ContentMeta != "" {
-		dst = appendString(dst, "content_meta", m.ContentMeta)
+		dst = jsonw.Text(dst, "content_meta", m.ContentMeta)
 	}
-	dst = appendUint(dst, "edit_count", uint64(m.EditCount))
-	dst = appendKey(dst, "edited_at")
+	dst = jsonw.Number(dst, "edit_count", uint64(m.EditCount))
+	dst = jsonw.Key(dst, "edited_at")
 	dst = jsonw.Time(dst, m.EditedAt)
 	return append(dst, '}')
 }
@@ -84,10 +84,10 @@ func appendEdited(dst []byte, m *parley.Message) []byte {
 func appendDelta(dst []byte, b *parley.DeltaBody) []byte {
 	dst = open(dst, "delta")
 	dst = jsonw.String(dst, b.Text)
-	dst = appendString(dst, "agent_id", string(b.Agent))
-	dst = appendID(dst, "session_id", b.Run)
-	dst = appendUint(dst, "offset", uint64(b.Offset))
-	dst = appendID(dst, "message_id", b.Message)
+	dst = jsonw.Text(dst, "agent_id", string(b.Agent))
+	dst = jsonw.ID(dst, "session_id", b.Run)
+	dst = jsonw.Number(dst, "offset", uint64(b.Offset))
+	dst = jsonw.ID(dst, "message_id", b.Message)
 	return append(dst, '}')
 }
 
@@ -95,33 +95,33 @@ func appendDelta(dst []byte, b *parley.DeltaBody) []byte {
 func appendTask(dst []byte, b *parley.RunBody) []byte {
 	dst = open(dst, "task_id")
 	dst = appendTypeID(dst, b.Run)
-	dst = appendString(dst, "status", string(b.Status))
+	dst = jsonw.Text(dst, "status", string(b.Status))
 	if b.Detail != "" {
-		dst = appendString(dst, "progress_narrative", b.Detail)
+		dst = jsonw.Text(dst, "progress_narrative", b.Detail)
 	}
-	dst = appendString(dst, "agent_id", string(b.Agent))
+	dst = jsonw.Text(dst, "agent_id", string(b.Agent))
 	return append(dst, '}')
 }
 
 // appendTool is a frame of its own; the shape of its payload is ours.
 func appendTool(dst []byte, e *parley.Event, b *parley.ToolBody) []byte {
 	dst = append(dst, `{"type":"brain_event"`...)
-	dst = appendID(dst, "conversation_id", e.Conversation)
+	dst = jsonw.ID(dst, "conversation_id", e.Conversation)
 	called := e.Type == parley.ToolCalled
 	if called {
 		dst = append(dst, `,"payload":{"type":"tool_call"`...)
 	} else {
 		dst = append(dst, `,"payload":{"type":"tool_result"`...)
 	}
-	dst = appendID(dst, "session_id", b.Run)
-	dst = appendID(dst, "message_id", b.Message)
-	dst = appendString(dst, "agent_id", string(b.Agent))
-	dst = appendString(dst, "call_id", b.Call)
-	dst = appendString(dst, "tool", b.Tool)
+	dst = jsonw.ID(dst, "session_id", b.Run)
+	dst = jsonw.ID(dst, "message_id", b.Message)
+	dst = jsonw.Text(dst, "agent_id", string(b.Agent))
+	dst = jsonw.Text(dst, "call_id", b.Call)
+	dst = jsonw.Text(dst, "tool", b.Tool)
 	if called {
-		dst = appendRaw(dst, "arguments", b.Arguments, "{}")
+		dst = jsonw.Raw(dst, "arguments", b.Arguments, "{}")
 	} else {
-		dst = appendRaw(dst, "result", b.Result, "null")
+		dst = jsonw.Raw(dst, "result", b.Result, "null")
 	}
 	return append(dst, "}}"...)
 }
@@ -129,8 +129,8 @@ func appendTool(dst []byte, e *parley.Event, b *parley.ToolBody) []byte {
 func appendTyping(dst []byte, e *parley.Event, b *parley.TypingBody) []byte {
 	dst = open(dst, "conversation_id")
 	dst = appendTypeID(dst, e.Conversation)
-	dst = appendString(dst, "user_id", string(b.Principal))
-	dst = appendKey(dst, "at")
+	dst = jsonw.Text(dst, "user_id", string(b.Principal))
+	dst = jsonw.Key(dst, "at")
 	dst = jsonw.Time(dst, e.Time)
 	return append(dst, '}')
 }
@@ -154,14 +154,14 @@ func appendContact(dst []byte, b *parley.ConversationBody) []byte {
 		for i := range b.Members {
 			if m := &b.Members[i]; m.Kind == parley.KindAgent {
 				if m.Name != "" {
-					dst = appendString(dst, "contact_name", m.Name)
+					dst = jsonw.Text(dst, "contact_name", m.Name)
 				}
-				return appendString(dst, "contact_id", string(m.Principal))
+				return jsonw.Text(dst, "contact_id", string(m.Principal))
 			}
 		}
 	case parley.KindGroup, parley.KindAgentGroup:
 		if b.Title != "" {
-			dst = appendString(dst, "group_name", b.Title)
+			dst = jsonw.Text(dst, "group_name", b.Title)
 		}
 	}
 	return dst

@@ -27,9 +27,9 @@ func (*Dialect) AppendReply(dst []byte, r parley.Reply) []byte {
 	case parley.Reload:
 		dst = append(dst, `{"type":"reload"`...)
 		if !r.Conversation.IsZero() {
-			dst = appendID(dst, "conversation_id", r.Conversation)
+			dst = jsonw.ID(dst, "conversation_id", r.Conversation)
 		}
-		return append(appendString(dst, "payload", r.Reason), '}')
+		return append(jsonw.Text(dst, "payload", r.Reason), '}')
 	case parley.Failure:
 		return appendFailure(dst, r.Err)
 	}
@@ -60,7 +60,7 @@ func appendSubscribed(dst []byte, r parley.Subscribed) []byte {
 		dst = append(appendSessionID(dst, q), '}')
 	}
 	if r.Cursor != "" {
-		dst = appendString(dst, "cursor", r.Cursor)
+		dst = jsonw.Text(dst, "cursor", r.Cursor)
 	}
 	return append(dst, '}')
 }
@@ -105,10 +105,10 @@ func appendFailure(dst []byte, err *parley.Error) []byte {
 		err = parley.Errorf(parley.CodeInternal, "internal error")
 	}
 	dst = append(dst, `{"type":"error"`...)
-	dst = appendString(dst, "payload", err.Message)
-	dst = appendString(dst, "code", string(err.Code))
+	dst = jsonw.Text(dst, "payload", err.Message)
+	dst = jsonw.Text(dst, "code", string(err.Code))
 	if err.RetryAfter > 0 {
-		dst = appendUint(dst, "retry_after", uint64((err.RetryAfter+time.Second-1)/time.Second))
+		dst = jsonw.Number(dst, "retry_after", uint64((err.RetryAfter+time.Second-1)/time.Second))
 	}
 	return append(dst, '}')
 }

@@ -35,6 +35,18 @@ func True(dst []byte, key string, holds bool) []byte {
 	return Bool(Key(dst, key), true)
 }
 
+// Number appends a field that is a number.
+func Number(dst []byte, key string, n uint64) []byte { return Uint(Key(dst, key), n) }
+
+// Raw appends a field that is stored JSON, or the fallback where there is none.
+func Raw(dst []byte, key string, stored []byte, fallback string) []byte {
+	dst = Key(dst, key)
+	if len(stored) == 0 {
+		return append(dst, fallback...)
+	}
+	return append(dst, stored...)
+}
+
 // Object appends a field that is stored JSON, {} where there is none.
 func Object(dst []byte, key string, stored []byte) []byte {
 	dst = Key(dst, key)
