@@ -153,7 +153,7 @@ func TestTheDemoShowsAMessageOnEverySurfaceAndGoesOnServing(t *testing.T) {
 	metrics := find(t, shown, `Metrics are at (http://\S+/metrics)\.`)
 
 	// What is printed for a shell works in one.
-	if _, err := exec.LookPath("curl"); err != nil {
+	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("CI") != "true" {
 		t.Skip("there is no curl")
 	}
 	script := shown[strings.Index(shown, "\nANN="):strings.Index(shown, "Serving until")]
