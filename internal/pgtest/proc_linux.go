@@ -68,20 +68,17 @@ func flock(f *os.File) error {
 }
 
 // sweep removes the directories of test processes that were killed. One whose
-// lock is held is in use; one younger than a minute may be about to be.
+// lock is held is in use; one whose lock is younger than a minute may be about to
+// be. The directory's own time says nothing: a server that ends changes it.
 func sweep(temp string) {
-	dirs, _ := filepath.Glob(filepath.Join(temp, dirPrefix+"*"))
-	for _, dir := range dirs {
-		info, err := os.Stat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue
-		}
-		f, err := os.Open(filepath.Join(dir, "lock"))
+	locks, _ := filepath.Glob(filepath.Join(temp, dirPrefix+"*", "lock"))
+	for _, lock := range locks {
+		f, err := os.Open(lock)
 		if err != nil {
 			continue
 		}
-		if flock(f) == nil {
-			_ = os.RemoveAll(dir)
+		if info, err := f.Stat(); err == nil && time.Since(info.ModTime()) > time.Minute && flock(f) == nil {
+			_ = os.RemoveAll(filepath.Dir(lock))
 		}
 		_ = f.Close()
 	}
