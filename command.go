@@ -99,6 +99,9 @@ type (
 		Data           RawJSON // a JSON object; nil is {}
 		Targets        []PrincipalID
 		IdempotencyKey string
+		// Ref is the client's own id of the frame and comes back in the answer; empty
+		// where a publish is answered only if it fails (topics), or over HTTP.
+		Ref string
 	}
 )
 

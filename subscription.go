@@ -58,6 +58,12 @@ type (
 	Unsubscribed struct{ Request Unsubscribe }
 	// Accepted acknowledges a PostMessage that came over the socket.
 	Accepted struct{ Message *Message }
+	// Published acknowledges a PublishEvent that came over the socket and asked for
+	// it; a durable event is committed then.
+	Published struct {
+		Ref   string
+		Event *Event
+	}
 	// History is one earlier message, asked for by Subscribe.AfterSeq.
 	History struct{ Message *Message }
 	// Pong answers Ping.
@@ -95,6 +101,7 @@ func (Authenticated) reply() {}
 func (Subscribed) reply()    {}
 func (Unsubscribed) reply()  {}
 func (Accepted) reply()      {}
+func (Published) reply()     {}
 func (History) reply()       {}
 func (Pong) reply()          {}
 func (CursorMoved) reply()   {}

@@ -206,6 +206,9 @@ func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 	if posts {
 		c.say(parley.Accepted{Message: result.Message})
 	}
+	if publish, ok := cmd.(parley.PublishEvent); ok && publish.Ref != "" {
+		c.say(parley.Published{Ref: publish.Ref, Event: result.Event})
+	}
 }
 
 // join subscribes to a conversation without an acknowledgement, where the

@@ -59,6 +59,8 @@ func Replies() []ReplySample {
 		{"unsubscribed/conversations", parley.Unsubscribed{Request: parley.Unsubscribe{Interest: sessions.Interest}}},
 		{"accepted", parley.Accepted{Message: &message}},
 		{"accepted/no key", parley.Accepted{Message: &keyless}},
+		{"published", parley.Published{Ref: "order 7", Event: Event("order.shipped")}},
+		{"published/live", parley.Published{Ref: Hostile, Event: Event("cursor.moved/ephemeral")}},
 		{"history", parley.History{Message: &message}},
 		{"history/internal", parley.History{Message: &internal}},
 		{"history/run", parley.History{Message: &robot}},
@@ -77,6 +79,9 @@ func Replies() []ReplySample {
 			Code: parley.CodeRateLimited, Message: "too many messages", RetryAfter: 1500 * time.Millisecond,
 		}, Command: post}},
 		{"failure/subscribe", parley.Failure{Err: parley.Errorf(parley.CodeNotFound, "there is no such conversation"), Command: sessions}},
+		{"failure/publish", parley.Failure{Err: &parley.Error{
+			Code: parley.CodeInvalidArgument, Message: "data.conversation_id is not a conversation's id", Field: "data.conversation_id",
+		}, Command: parley.PublishEvent{Type: "order.shipped", Channel: "shop", Ref: "order 7"}}},
 		{"failure/hostile", parley.Failure{Err: parley.Errorf(parley.CodeInvalidArgument, "%s", Hostile), Ref: Hostile, Pattern: Hostile}},
 	}
 	for _, spec := range parley.ErrorSpecs() {

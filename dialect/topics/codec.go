@@ -22,9 +22,9 @@ const MaxID = 256
 func (Dialect) Name() string { return "topics" }
 
 // Decode reads a client frame (contracts.md section 10). The command that comes
-// with an error says no more than what the frame was about; that of a subscribe or
-// unsubscribe has the id where it could be read, so that the error frame can echo
-// it. Nil where the op is not known.
+// with an error says no more than what the frame was about; that of a subscribe,
+// unsubscribe or publish has the id where it could be read, so that the error
+// frame can echo it. Nil where the op is not known.
 //
 // A pattern that does not follow the grammar fails neither the frame nor the
 // other patterns: it is left in Interest.Patterns with nothing but its Text,
@@ -52,6 +52,8 @@ func (Dialect) Decode(frame []byte) (parley.Command, error) {
 	case "unsubscribe":
 		id, err := decodeID(o)
 		return parley.Unsubscribe{Ref: id}, err
+	case "publish":
+		return decodePublish(o)
 	case "ping":
 		return parley.Ping{}, nil
 	}

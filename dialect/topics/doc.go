@@ -2,9 +2,21 @@
 // (contracts.md section 3, C12, C13, and the frame table of section 10, which is
 // ours: the sources publish the topic grammar and leave the frames out).
 //
-// Clients send {op: auth | resume | subscribe | unsubscribe | ping}; the server
-// says {op: authenticated | subscribed | unsubscribed | event | pong | cursor |
-// reload | expiring | error}.
+// Clients send {op: auth | resume | subscribe | unsubscribe | publish | ping}; the
+// server says {op: authenticated | subscribed | unsubscribed | published | event |
+// pong | cursor | reload | expiring | error}.
+//
+// A client publishes a custom, memory, offering or system event by
+//
+//	{op:"publish", id?, source, name, resource_id?, payload?, targets?, idempotency_key?}
+//
+// with the rules, limits and scopes of POST /api/events/publish: source is its
+// channel, name ("resource.event", or a built-in type) its type, payload its data,
+// {} where there is none. resource_id is another way to write payload.id: it
+// becomes the payload's id where that has none, and must be the same where it has
+// one. With an id the answer is {op:"published", id, event_id, timestamp}, for a
+// durable event once it is kept; without, a publish that succeeds has no answer.
+// One that fails is answered by {op:"error", id?, code, message} always.
 //
 // An event is told once, whatever patterns match it, with its topic
 //

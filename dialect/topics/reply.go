@@ -21,6 +21,10 @@ func (Dialect) AppendReply(dst []byte, r parley.Reply) []byte {
 		dst = jsonw.TextIf(dst, "cursor", r.Cursor)
 	case parley.Unsubscribed:
 		dst = jsonw.Text(append(dst, `{"op":"unsubscribed"`...), "id", r.Request.Ref)
+	case parley.Published:
+		dst = jsonw.TextIf(append(dst, `{"op":"published"`...), "id", r.Ref)
+		dst = jsonw.ID(dst, "event_id", r.Event.ID)
+		dst = jsonw.TimeAt(dst, "timestamp", r.Event.Time)
 	case parley.Pong:
 		dst = jsonw.TimeAt(append(dst, `{"op":"pong"`...), "timestamp", r.Time)
 	case parley.CursorMoved:
@@ -57,21 +61,22 @@ func appendTopics(dst []byte, patterns []parley.Pattern) []byte {
 	return append(dst, ']')
 }
 
-// appendFailure names the subscription and the pattern that it concerns. The
+// appendFailure names the subscription, or the publish, and the pattern that it
+// concerns. The
 // code is that of parley.ErrorSpecs in capitals; retry_after is in whole seconds,
 // rounded up, where it is known.
 func appendFailure(dst []byte, r parley.Failure) []byte {
 	dst = jsonw.TextIf(dst, "id", ref(r))
 	dst = jsonw.TextIf(dst, "topic", r.Pattern)
 	dst = jsonw.Text(dst, "code", strings.ToUpper(string(r.Err.Code)))
-	dst = jsonw.Text(dst, "message", r.Err.Message)
+	dst = jsonw.Text(dst, "message", message(r))
 	if after := r.Err.RetryAfter; after > 0 {
 		dst = jsonw.Int(jsonw.Key(dst, "retry_after"), int((after+time.Second-1)/time.Second))
 	}
 	return dst
 }
 
-// ref is the client's id of what failed, empty where it is of no subscription.
+// ref is the client's id of what failed, empty where it has none.
 func ref(r parley.Failure) string {
 	if r.Ref != "" {
 		return r.Ref
@@ -80,6 +85,8 @@ func ref(r parley.Failure) string {
 	case parley.Subscribe:
 		return c.Ref
 	case parley.Unsubscribe:
+		return c.Ref
+	case parley.PublishEvent:
 		return c.Ref
 	}
 	return ""

@@ -28,6 +28,13 @@ var hostile = dialecttest.Options{Hostile: []string{
 	`{"op":"unsubscribe"}`,
 	`{"op":"unsubscribe","id":1}`,
 	`{"OP":"ping"}`,
+	`{"op":"publish"}`,
+	`{"op":"publish","source":"shop","name":""}`,
+	`{"op":"publish","source":{},"name":"order.shipped"}`,
+	`{"op":"publish","source":"shop","name":"order.shipped","payload":[]}`,
+	`{"op":"publish","source":"shop","name":"order.shipped","targets":[null]}`,
+	`{"op":"publish","source":"shop","name":"order.shipped","resource_id":"a","payload":{"id":null}}`,
+	`{"op":"publish","source":"shop","name":"order.shipped","resource_id":{}}`,
 }}
 
 func TestDialect(t *testing.T) { dialecttest.Run(t, topics.New(), hostile) }
