@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -21,12 +22,12 @@ const (
 	dues
 )
 
-// clock is when what is due, since the server began; zero is never. A Conn's own
-// is guarded by Conn.mu.
-type clock [dues]time.Duration
+// clock is when what is due; zero is never. A Conn's own is guarded by Conn.mu.
+type clock [dues]ticks
 
-func (c *clock) next() time.Duration {
-	next := time.Duration(0)
+// next is the earliest; zero where nothing is due.
+func (c *clock) next() ticks {
+	next := ticks(0)
 	for _, at := range c {
 		if at != 0 && (next == 0 || at < next) {
 			next = at
@@ -36,7 +37,7 @@ func (c *clock) next() time.Duration {
 }
 
 // take returns what has come due, and takes it off.
-func (c *clock) take(now time.Duration) (due [dues]bool) {
+func (c *clock) take(now ticks) (due [dues]bool) {
 	for i, at := range c {
 		if due[i] = at != 0 && at <= now; due[i] {
 			c[i] = 0
@@ -45,109 +46,118 @@ func (c *clock) take(now time.Duration) (due [dues]bool) {
 	return due
 }
 
-// now is the time on the clocks of all Conns: monotonic.
-func (s *Server) now() time.Duration { return time.Since(s.began) }
-
-// start sets what is due first; p is nil for who has not authenticated. Pings of
-// many Conns are spread by the moment at which each came.
-func (c *Conn) start(p *parley.Principal) {
-	limits := &c.srv.cfg.Limits
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.srv.now()
-	c.clock[duePing] = now + limits.PingInterval
-	if p == nil {
-		c.clock[dueAuth] = now + limits.AuthTimeout
-	} else {
-		c.admitted(p, now)
-	}
-	c.timer = time.AfterFunc(c.clock.next()-now, c.tick)
+// phased is a first time of what comes again every interval: somewhere in the
+// second half of it. Conns that all came at once are not all due at once.
+func (w *wheel) phased(interval time.Duration) ticks {
+	return w.at(interval/2 + rand.N(max(interval/2, 1)))
 }
 
-// schedule sets times under the lock and the timer after them.
-func (c *Conn) schedule(set func(now time.Duration)) {
+// start sets what is due first; p is nil for who has not authenticated.
+func (c *Conn) start(p *parley.Principal) {
+	limits, wheel := &c.srv.cfg.Limits, c.srv.wheel
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.srv.now()
-	set(now)
-	if !c.ended {
-		c.timer.Reset(c.clock.next() - now)
+	c.clock[duePing] = wheel.phased(limits.PingInterval)
+	if p == nil {
+		c.clock[dueAuth] = wheel.at(limits.AuthTimeout)
+	} else {
+		c.admitted(p)
 	}
+	wheel.set(c, c.clock.next())
+}
+
+// schedule changes times under the lock, and the place on the wheel after them.
+func (c *Conn) schedule(set func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set()
+	c.srv.wheel.set(c, c.clock.next())
 }
 
 // admitted sets what an authenticated Conn lives by. Under mu.
-func (c *Conn) admitted(p *parley.Principal, now time.Duration) {
-	limits := &c.srv.cfg.Limits
+func (c *Conn) admitted(p *parley.Principal) {
+	limits, wheel := &c.srv.cfg.Limits, c.srv.wheel
 	clock := &c.clock
 	clock[dueAuth], clock[dueIdle], clock[dueWarn], clock[dueExpiry] = 0, 0, 0, 0
-	clock[dueCursor] = now + limits.CursorInterval
+	clock[dueCursor] = wheel.phased(limits.CursorInterval)
 	// One that has not shown what it speaks is idle like a bot.
 	if c.surface == nil || c.surface.idles {
-		clock[dueIdle] = now + limits.IdleTimeout
+		clock[dueIdle] = wheel.at(limits.IdleTimeout)
 	}
 	if l := c.listener.Load(); l != nil && l.Held() && clock[dueResume] == 0 {
-		clock[dueResume] = now + limits.ResumeTimeout
+		clock[dueResume] = wheel.at(limits.ResumeTimeout)
 	}
 	if !p.ExpiresAt.IsZero() {
 		left := time.Until(p.ExpiresAt)
-		clock[dueExpiry] = now + max(left, 1)
+		clock[dueExpiry] = wheel.at(left)
 		if left > limits.ExpiryWarning {
-			clock[dueWarn] = now + left - limits.ExpiryWarning
+			clock[dueWarn] = wheel.at(left - limits.ExpiryWarning)
 		}
 	}
 }
 
-// ponged notes that the client is there. The timer is left alone: it finds
-// nothing due when it fires.
+// ponged notes that the client is there. The wheel is left alone: it finds
+// nothing due when it comes by.
 func (c *Conn) ponged() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock[duePong] = 0
 }
 
-// heard notes a data frame, which costs no more than that: the timer finds the
-// later time when it fires.
+// heard notes a data frame, which costs no more than that: the wheel finds the
+// later time when it comes by.
 func (c *Conn) heard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.clock[dueIdle] != 0 {
-		c.clock[dueIdle] = c.srv.now() + c.srv.cfg.Limits.IdleTimeout
+		c.clock[dueIdle] = c.srv.wheel.at(c.srv.cfg.Limits.IdleTimeout)
 	}
 }
 
-// tick does what is due and sleeps until the next time.
+// tick does what is due and sets when to look again. The wheel calls it, for one
+// Conn after the other: it does not block, and what might gets a goroutine.
 func (c *Conn) tick() {
-	limits := &c.srv.cfg.Limits
+	limits, wheel := &c.srv.cfg.Limits, c.srv.wheel
+	// Before it is known what is due: who unsubscribes now has been heard now.
+	l := c.listener.Load()
+	asks := l != nil && l.Interests() > 0
 	c.mu.Lock()
 	if c.ended || c.closing != nil {
 		c.mu.Unlock()
 		return
 	}
-	now := c.srv.now()
 	clock := &c.clock
-	due := clock.take(now)
+	due := clock.take(wheel.now())
 	if due[duePing] {
-		clock[duePing] = now + limits.PingInterval
+		clock[duePing] = wheel.at(limits.PingInterval)
 		if clock[duePong] == 0 {
-			clock[duePong] = now + limits.PongTimeout
+			clock[duePong] = wheel.at(limits.PongTimeout)
 		}
 	}
 	if due[duePong] && c.busy.Load() {
 		// Its pong may wait behind the frame that is being acted on.
-		due[duePong], clock[duePong] = false, now+limits.PongTimeout
+		due[duePong], clock[duePong] = false, wheel.at(limits.PongTimeout)
 	}
 	if due[dueIdle] {
-		clock[dueIdle] = now + limits.IdleTimeout
+		due[dueIdle], clock[dueIdle] = !asks, wheel.at(limits.IdleTimeout)
 	}
 	if due[dueCursor] {
-		clock[dueCursor] = now + limits.CursorInterval
+		clock[dueCursor] = wheel.at(limits.CursorInterval)
 	}
-	c.timer.Reset(clock.next() - now)
+	wheel.set(c, clock.next())
 	c.mu.Unlock()
-	c.fulfil(&due)
+	if due[duePing] {
+		due[duePing] = false
+		c.sendControl(ping)
+	}
+	if due != ([dues]bool{}) {
+		c.srv.wg.Go(func() { c.fulfil(&due) }) // never from zero: the wheel is counted
+	}
 }
 
-// fulfil does what is due.
+var ping = appendFrame(nil, ws.OpPing, nil)
+
+// fulfil does what is due, but for the ping. It may wait for the hub.
 func (c *Conn) fulfil(due *[dues]bool) {
 	l := c.listener.Load()
 	if due[dueAuth] && c.principal.Load() == nil {
@@ -159,10 +169,7 @@ func (c *Conn) fulfil(due *[dues]bool) {
 	if due[duePong] {
 		c.close(parley.CodeIdle, "no pong")
 	}
-	if due[duePing] {
-		c.sendControl(appendFrame(nil, ws.OpPing, nil))
-	}
-	if due[dueIdle] && (l == nil || l.Interests() == 0) {
+	if due[dueIdle] {
 		c.close(parley.CodeIdle, "no subscription and no frame for too long")
 	}
 	if due[dueCursor] && l != nil {

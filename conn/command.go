@@ -74,7 +74,7 @@ func (c *Conn) listen(p *parley.Principal) error {
 	if err := c.attach(p, parley.Interest{}, false); err != nil {
 		return err
 	}
-	c.schedule(func(now time.Duration) { c.admitted(p, now) })
+	c.schedule(func() { c.admitted(p) })
 	return nil
 }
 
@@ -120,7 +120,7 @@ func (c *Conn) giveUp(l *hub.Listener) {
 	if !l.Held() {
 		return
 	}
-	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
+	c.schedule(func() { c.clock[dueResume] = 0 })
 	l.GiveUp()
 }
 
@@ -148,7 +148,7 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	default:
 		c.principal.Store(p)
 		c.listener.Load().Refresh(*p)
-		c.schedule(func(now time.Duration) { c.admitted(p, now) })
+		c.schedule(func() { c.admitted(p) })
 		c.welcome(p)
 	}
 }
@@ -258,7 +258,7 @@ func (c *Conn) subscribeFrom(ctx context.Context, l *hub.Listener, sub *parley.S
 
 // resume grants the whole set at once; the replay begins with what was granted.
 func (c *Conn) resume(ctx context.Context, l *hub.Listener, cmd parley.Resume) {
-	c.schedule(func(time.Duration) { c.clock[dueResume] = 0 })
+	c.schedule(func() { c.clock[dueResume] = 0 })
 	have, ask := l.Interests(), c.inquire(ctx)
 	ask.returning = l.Held()
 	var subs []parley.Subscribe

@@ -36,7 +36,7 @@ type surface struct {
 
 // Conn is one live socket. Its reading goroutine (serve) carries commands out
 // one after the other; whoever owes the client something wakes a writer (flush),
-// of which there is one at most; a timer minds the clock (tick). end lets go of
+// of which there is one at most; the Server's wheel minds the clock (tick). end lets go of
 // everything, once.
 type Conn struct {
 	srv  *Server
@@ -70,8 +70,8 @@ type Conn struct {
 	ended    bool
 	closing  *closing
 	room     chan struct{} // closed when the writer has made room; nil where nobody waits
-	timer    *time.Timer
 	clock    clock
+	place    place // on the Server's wheel, which guards it
 }
 
 // closing is how a Conn ends.
@@ -312,7 +312,7 @@ func (c *Conn) end(unread bool) {
 // abandon lets go of a Conn that nobody serves; it may have no socket yet.
 func (c *Conn) abandon() {
 	if c.nc != nil {
-		c.timer.Stop()
+		c.srv.wheel.remove(c)
 		_ = c.nc.Close()
 	}
 	if l := c.listener.Load(); l != nil {

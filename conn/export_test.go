@@ -51,6 +51,13 @@ func (s *Server) Counted() int {
 	return n
 }
 
+// Turned is how far the wheel has turned, in steps.
+func (s *Server) Turned() int {
+	s.wheel.mu.Lock()
+	defer s.wheel.mu.Unlock()
+	return int(s.wheel.done)
+}
+
 // ControlOwed is how many bytes the largest control buffer of all Conns holds.
 func (s *Server) ControlOwed() int {
 	most := 0

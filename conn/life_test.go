@@ -70,12 +70,17 @@ type room struct {
 }
 
 // inRoom runs a test in a bubble.
-func inRoom(t *testing.T, test func(t *testing.T, r *room)) { inRoomOf(t, bench{}, test) }
+func inRoom(t *testing.T, test func(t *testing.T, r *room), changes ...func(*parley.Limits)) {
+	inRoomOf(t, bench{}, test, changes...)
+}
 
-// inRoomOf is inRoom with a store.
-func inRoomOf(t *testing.T, store hub.Store, test func(t *testing.T, r *room)) {
+// inRoomOf is inRoom with a store; changes alter the limits first.
+func inRoomOf(t *testing.T, store hub.Store, test func(t *testing.T, r *room), changes ...func(*parley.Limits)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &room{t: t, tokens: &tokens{known: map[string]parley.Principal{}}, limits: parley.DefaultLimits()}
+		for _, change := range changes {
+			change(&r.limits)
+		}
 		r.engine = &slowEngine{took: 12 * time.Second}
 		bus := membus.New()
 		h := hub.New(hub.Config{Store: store, Bus: bus, Dialects: dialects(), Frame: conn.AppendText, Limits: r.limits})
@@ -212,10 +217,18 @@ func TestNoPong(t *testing.T) {
 	t.Run("a command that takes long is no reason", func(t *testing.T) {
 		inRoom(t, func(t *testing.T, r *room) {
 			c := r.enter("bot", r.mint("ada"))
-			lived(t, c.lives(29*time.Second))
+			_ = c.nc.SetReadDeadline(time.Time{})
+			if kind, _, err := c.nextBy(); kind != opPing || err != nil {
+				t.Fatalf("opcode %d, %v", kind, err)
+			}
 			// The pong comes in time, but waits behind a command that takes longer.
 			c.send(`{"type":"message","session_id":"` + talk.UUID() + `","content":"x"}`)
-			lived(t, c.lives(25*time.Second), `12s {"type":"error"`)
+			began := time.Now()
+			c.raw(frame(fin|byte(opPong), ""))
+			if waited := time.Since(began); waited != r.engine.took {
+				t.Fatalf("the pong waited %s", waited)
+			}
+			lived(t, c.lives(25*time.Second), `0s {"type":"error"`)
 		})
 	})
 }
@@ -328,7 +341,7 @@ func TestWriteTimeout(t *testing.T) {
 		if r.server.Len() != 0 || r.server.Slow.Load() != 1 {
 			t.Errorf("%d sockets, %d of them slow", r.server.Len(), r.server.Slow.Load())
 		}
-	})
+	}, func(l *parley.Limits) { l.PingInterval = time.Hour })
 }
 
 // told is a bench at whose beginning one event was told.

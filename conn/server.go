@@ -59,8 +59,8 @@ type Server struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // writers and readers
-	began  time.Time
+	wg     sync.WaitGroup // readers, writers and the wheel
+	wheel  *wheel
 	lastID atomic.Uint64
 
 	budgets *budgets
@@ -90,7 +90,7 @@ func New(cfg Config) *Server {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, began: time.Now(), dialects: map[string]int{}, budgets: newBudgets(&cfg.Limits),
+		cfg: cfg, wheel: newWheel(), dialects: map[string]int{}, budgets: newBudgets(&cfg.Limits),
 		conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, counts: map[string]int{}, revoked: map[credential]time.Time{},
 	}
 	for i, d := range cfg.Dialects {
@@ -107,6 +107,7 @@ func New(cfg Config) *Server {
 		}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.wg.Go(func() { s.wheel.run(s.ctx) })
 	return s
 }
 
