@@ -166,7 +166,7 @@ var eventSpecs = func() map[EventType]EventSpec {
 func EventSpecs() []EventSpec {
 	var all []EventSpec
 	for _, group := range [][]EventSpec{
-		messageSpecs(), streamSpecs(), typingSpecs(), conversationSpecs(), publishedSpecs(),
+		messageSpecs(), streamSpecs(), typingSpecs(), presenceSpecs(), conversationSpecs(), publishedSpecs(),
 	} {
 		all = append(all, group...)
 	}
@@ -193,8 +193,13 @@ func (e *Event) ResourceID() string {
 	if !e.Conversation.IsZero() {
 		return e.Conversation.String()
 	}
-	if p, ok := e.Body.(*PublishedBody); ok && p.ResourceID != "" {
-		return p.ResourceID
+	switch b := e.Body.(type) {
+	case *PublishedBody:
+		if b.ResourceID != "" {
+			return b.ResourceID
+		}
+	case *PresenceBody:
+		return string(b.Principal)
 	}
 	return e.ID.String()
 }

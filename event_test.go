@@ -39,7 +39,7 @@ func TestEventSpecsAreWhole(t *testing.T) {
 func TestClasses(t *testing.T) {
 	want := map[parley.Class][]parley.EventType{
 		parley.RunLogged: {parley.RunStarted, parley.StreamStarted, parley.StreamDelta, parley.ToolCalled, parley.ToolReturned},
-		parley.Ephemeral: {parley.TypingStarted, parley.TypingStopped},
+		parley.Ephemeral: {parley.TypingStarted, parley.TypingStopped, parley.PresenceChanged},
 	}
 	for _, s := range parley.EventSpecs() {
 		class := parley.Durable
@@ -65,6 +65,10 @@ func TestScopeKeysAndResource(t *testing.T) {
 		"of a conversation": {
 			parley.Event{Type: parley.MessageCreated, Conversation: conversation, Channel: "conversation", Body: &parley.MessageBody{}},
 			parley.ConversationScope, "c/" + conversation.UUID(), conversation.String(),
+		},
+		"of a principal": {
+			parley.Event{Type: parley.PresenceChanged, Channel: "conversation", Targets: []parley.PrincipalID{"ada"}, Body: &parley.PresenceBody{Principal: "bruno"}},
+			parley.PrincipalScope, "p/ada", "bruno",
 		},
 		"of a channel": {
 			parley.Event{Type: parley.SystemStatus, Channel: "system", Body: &parley.PublishedBody{}},

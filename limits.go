@@ -29,6 +29,8 @@ type Limits struct {
 	QueueFrames        int           `json:"queue_frames"`     // frames a slow Conn is owed before it is merely "behind"
 	RingEvents         int           `json:"ring_events"`      // applied events a node keeps in memory per org
 	MembersPerCall     int           `json:"members_per_call"` // members named in one request
+	PresenceGrace      time.Duration `json:"presence_grace"`   // who has no connection left is offline after
+	PresenceMembers    int           `json:"presence_members"` // a conversation with more members tells nobody's presence
 	LogRetention       time.Duration `json:"log_retention"`    // events are kept this long
 }
 
@@ -43,6 +45,7 @@ func DefaultLimits() Limits {
 		PingInterval: 30 * time.Second, PongTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		CursorInterval: 30 * time.Second, TypingTTL: 6 * time.Second, ExpiryWarning: time.Minute,
 		Subscriptions: 10000, QueueFrames: 64, RingEvents: 4096, MembersPerCall: 1000,
+		PresenceGrace: 15 * time.Second, PresenceMembers: 1000,
 		LogRetention: 7 * 24 * time.Hour,
 	}
 }

@@ -98,6 +98,7 @@ type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	Reader
+	PeerReader
 	Log
 	Credentials
 
@@ -137,6 +138,22 @@ type Reader interface {
 	OpenRuns(ctx context.Context, org OrgID) ([]Run, error)
 	// Principal returns who was seen under an id. ErrNotFound where nobody was.
 	Principal(ctx context.Context, org OrgID, id PrincipalID) (*Principal, error)
+}
+
+// PeerReader tells who shares a conversation with whom.
+type PeerReader interface {
+	// Peers lists those who have an open stay in a conversation with a principal,
+	// each once, in the byte order of their ids, after one of them and at most limit;
+	// the principal itself is not among them. Conversations that are deleted do not
+	// count, nor do those with more than members open stays.
+	Peers(ctx context.Context, org OrgID, principal PrincipalID, members int, after PrincipalID, limit int) ([]Peer, error)
+}
+
+// Peer is somebody who shares conversations with somebody else.
+type Peer struct {
+	Principal PrincipalID
+	// Shared is the one of those conversations with the greatest id: the newest.
+	Shared ConversationID
 }
 
 // ReplayQuery asks for what a listener missed. An event is wanted where its log
@@ -273,6 +290,31 @@ type RunLog interface {
 	Read(ctx context.Context, run RunID, fn func(RunRecord) error) error
 	// Forget lets go of a run's records; they may be kept longer.
 	Forget(ctx context.Context, run RunID) error
+}
+
+// RosterEntry is one entry of a Roster.
+type RosterEntry struct {
+	Page string // any text that is not empty, up to 256 bytes
+	// Whole says that Data is all there is on the page: what was written before is
+	// void.
+	Whole bool
+	Data  []byte
+}
+
+// Roster is a small journal that nodes share, of pages. All see its entries in
+// one order, the same for everybody; whoever comes later sees what has not become
+// void meanwhile. It survives the death of the process, not necessarily of the
+// machine. All methods may be called concurrently.
+type Roster interface {
+	// Append writes an entry and returns once it is kept. After ErrUnavailable it may
+	// be kept all the same. What is larger than
+	// MaxBusMessage is refused, and is kept nowhere.
+	Append(ctx context.Context, e RosterEntry) error
+	// Watch calls fn with the entries that are kept, then with each new one, one at a
+	// time, until the returned function is called, which waits for a running fn; fn
+	// must not call it. fn must not keep Data. Entries that became void before they
+	// were told may be left out.
+	Watch(ctx context.Context, fn func(RosterEntry)) (stop func(), err error)
 }
 
 // Authenticator tells who a token speaks for.

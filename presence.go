@@ -1,26 +1,37 @@
 package parley
 
-// Typing events, conversation scope, ephemeral. The server ends typing by itself
-// after Limits.TypingTTL.
+import "time"
+
+// PresenceChanged says that a principal came online or went offline, principal
+// scope, ephemeral: to those who share a conversation with it, once per socket.
+const PresenceChanged EventType = "presence.changed"
+
+// PresenceStatus says whether somebody is there.
+type PresenceStatus string
+
+// The states of a principal. Whoever has no connection is offline; away is said by
+// the principal itself.
 const (
-	TypingStarted EventType = "typing.started"
-	TypingStopped EventType = "typing.stopped"
+	PresenceOnline  PresenceStatus = "online"
+	PresenceAway    PresenceStatus = "away"
+	PresenceOffline PresenceStatus = "offline"
 )
 
-// TypingBody is the body of typing.started and typing.stopped.
-type TypingBody struct {
-	Principal PrincipalID   `json:"principal"`
-	Kind      PrincipalKind `json:"kind"`
-	Name      string        `json:"name,omitempty"`
-	// Origin is the Conn that typed; it is not told of itself.
-	Origin string `json:"origin,omitempty"`
+// PresenceBody is the body of presence.changed.
+type PresenceBody struct {
+	Principal PrincipalID    `json:"principal"`
+	Kind      PrincipalKind  `json:"kind"`
+	Status    PresenceStatus `json:"status"`
+	// Detail says more in the principal's own words; may be empty.
+	Detail string    `json:"detail,omitempty"`
+	At     time.Time `json:"at"` // when it changed
+	// Shared is a conversation in which the principal and all of the event's Targets
+	// are: the surfaces that file every event under a conversation file it there.
+	Shared ConversationID `json:"shared"`
 }
 
-func typingSpecs() []EventSpec {
-	body := func() Body { return new(TypingBody) }
-	topic := TopicName{"conversations", "conversation", "typing"}
+func presenceSpecs() []EventSpec {
 	return []EventSpec{
-		{TypingStarted, Ephemeral, ConversationScope, ChannelConversation, topic, "someone began to type", body},
-		{TypingStopped, Ephemeral, ConversationScope, ChannelConversation, topic, "someone stopped typing", body},
+		{PresenceChanged, Ephemeral, PrincipalScope, ChannelConversation, TopicName{"accounts", "account", "presence"}, "someone came online, stepped away or went offline", func() Body { return new(PresenceBody) }},
 	}
 }

@@ -199,8 +199,8 @@ func (f *TailFilter) holds(e *Event) bool {
 }
 
 // Attribute returns what a filter tail may ask about: actor, conversation,
-// channel, and on the facts that have them participant (who sent, typed, joined
-// or answers), message, run, status, tool.
+// channel, and on the facts that have them participant (who sent, typed, joined,
+// answers, or came and went), message, run, status, tool.
 func (e *Event) Attribute(key string) (string, bool) {
 	switch key {
 	case "actor":
@@ -219,6 +219,8 @@ func (e *Event) Attribute(key string) (string, bool) {
 		participant, message = b.Sender, b.ID
 	case *TypingBody:
 		participant = b.Principal
+	case *PresenceBody:
+		participant, status = b.Principal, string(b.Status)
 	case *MemberBody:
 		participant = b.Principal
 	case *ConversationBody:

@@ -75,6 +75,8 @@ func settingsOf(c *Config) []Setting {
 		{"limits.queue_frames", "frames a slow socket is owed before it counts as behind", count(&l.QueueFrames)},
 		{"limits.ring_events", "recent events kept in memory for each org", count(&l.RingEvents)},
 		{"limits.members_per_call", "members named in one request", count(&l.MembersPerCall)},
+		{"limits.presence_grace", "how long somebody without a connection still counts as online", duration(&l.PresenceGrace)},
+		{"limits.presence_members", "members of the largest conversation that lets them see who of them is online", count(&l.PresenceMembers)},
 		{"limits.log_retention", "how long events are kept for those who come back", duration(&l.LogRetention)},
 	}
 }

@@ -51,6 +51,28 @@ func TestRunLogByURL(t *testing.T) {
 	})
 }
 
+func TestEmbeddedRoster(t *testing.T) {
+	bustest.Roster(t, func(t *testing.T) parley.Roster {
+		return openRoster(t, open(t, natsbus.Config{Dir: t.TempDir()}))
+	})
+}
+
+func TestRosterByURL(t *testing.T) {
+	bustest.Roster(t, func(t *testing.T) parley.Roster {
+		srv := startServer(t, t.TempDir(), server.RANDOM_PORT)
+		return openRoster(t, open(t, natsbus.Config{URL: srv.ClientURL()}))
+	})
+}
+
+func openRoster(t testing.TB, b *natsbus.Bus) *natsbus.Roster {
+	t.Helper()
+	r, err := b.Roster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func open(t testing.TB, cfg natsbus.Config) *natsbus.Bus {
 	t.Helper()
 	b, err := natsbus.Open(t.Context(), cfg)

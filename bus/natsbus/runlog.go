@@ -17,7 +17,7 @@ const (
 	runStream  = "PARLEY_RUNS"
 	runSubject = "parley.runs"
 
-	// openTimeout bounds RunLog where its context does not: a cluster that has just
+	// openTimeout bounds RunLog and Roster where their context does not: a cluster that has just
 	// started first elects a leader.
 	openTimeout = 30 * time.Second
 	// openAttempt bounds one attempt: without a leader nobody answers.
@@ -50,6 +50,16 @@ var _ parley.RunLog = (*RunLog)(nil)
 // RunLog opens the run log, making or adapting its stream where needed. It tries
 // until ctx ends, 30 s where that has no deadline.
 func (b *Bus) RunLog(ctx context.Context) (*RunLog, error) {
+	js, stream, err := b.openStream(ctx, "open run log", b.streamConfig())
+	if err != nil {
+		return nil, err
+	}
+	return &RunLog{js, stream}, nil
+}
+
+// openStream makes or adapts a stream, trying until ctx ends, 30 s where that has
+// no deadline.
+func (b *Bus) openStream(ctx context.Context, what string, cfg jetstream.StreamConfig) (jetstream.JetStream, jetstream.Stream, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, openTimeout)
@@ -57,26 +67,25 @@ func (b *Bus) RunLog(ctx context.Context) (*RunLog, error) {
 	}
 	js, err := jetstream.New(b.conn)
 	if err != nil {
-		return nil, fmt.Errorf("natsbus: open run log: %w", err)
+		return nil, nil, fmt.Errorf("natsbus: %s: %w", what, err)
 	}
-	cfg := b.streamConfig()
 	for {
-		stream, err := openStream(ctx, js, cfg)
+		stream, err := tryStream(ctx, js, cfg)
 		if err == nil {
-			return &RunLog{js, stream}, nil
+			return js, stream, nil
 		}
 		if !transient(err) {
-			return nil, fmt.Errorf("natsbus: open run log: %w", err)
+			return nil, nil, fmt.Errorf("natsbus: %s: %w", what, err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, unavailable("open run log", err)
+			return nil, nil, unavailable(what, err)
 		case <-time.After(retryWait):
 		}
 	}
 }
 
-func openStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+func tryStream(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, openAttempt)
 	defer cancel()
 	return js.CreateOrUpdateStream(ctx, cfg)

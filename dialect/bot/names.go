@@ -23,6 +23,8 @@ var names = map[parley.EventType]string{
 	parley.TypingStarted: "typing_start",
 	parley.TypingStopped: "typing_stop",
 
+	parley.PresenceChanged: "",
+
 	parley.ConversationCreated: "session_created",
 	parley.ConversationUpdated: "",
 	parley.ConversationClosed:  "session_closed",

@@ -81,11 +81,11 @@ func TestContactOfANewConversation(t *testing.T) {
 	}
 }
 
-// That a conversation came or went is told without asking; whose joining or
+// That a conversation, or someone in one, came or went is told without asking; whose joining or
 // leaving it is hears of it alone.
 func TestSelect(t *testing.T) {
 	d := chat.New()
-	unasked := []parley.EventType{parley.ConversationCreated, parley.ConversationDeleted}
+	unasked := []parley.EventType{parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged}
 	for _, s := range dialecttest.Events() {
 		if b, ok := s.Event.Body.(*parley.MemberBody); ok {
 			if !d.Select(s.Event, b.Principal, false) || d.Select(s.Event, "someone else", true) {

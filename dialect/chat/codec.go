@@ -21,11 +21,11 @@ func New() *Dialect { return &Dialect{} }
 func (*Dialect) Name() string { return "chat" }
 
 // Select reports whether e is told to a listener that may hear it: what it asked
-// for, and without asking that a conversation came or went. Someone's joining or
-// leaving is told to nobody else (contracts.md section 10, "Chat surface").
+// for, and without asking that a conversation, or somebody in one, came or went.
+// Someone's joining or leaving a conversation is told to nobody else (contracts.md section 10, "Chat surface").
 func (*Dialect) Select(e *parley.Event, to parley.PrincipalID, asked bool) bool {
 	switch e.Type {
-	case parley.ConversationCreated, parley.ConversationDeleted:
+	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged:
 		return true
 	case parley.MemberJoined, parley.MemberLeft:
 		b, ok := e.Body.(*parley.MemberBody)

@@ -7,6 +7,10 @@
 // reads `error` payloads as text, so they are always a string, with the code
 // beside it.
 //
+// Presence is told once to each socket of those who share a conversation with
+// whoever came or went, without their asking. Its envelope names one conversation
+// that they share, because clients drop what they cannot file under one.
+//
 // An event is encoded once for all who hear it. The catalogue's contact_name and
 // contact_id are "the other one", which differs between listeners of a
 // conversation of two people: there they are left out, and told only where the

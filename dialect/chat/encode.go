@@ -26,6 +26,9 @@ func (*Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
 	case *parley.TypingBody:
 		dst = appendStart(dst, e, e.Conversation)
 		dst = appendTyping(dst, e, b)
+	case *parley.PresenceBody:
+		dst = appendStart(dst, e, b.Shared)
+		dst = appendPresence(dst, b)
 	case *parley.ConversationBody:
 		dst = appendStart(dst, e, parley.ConversationID{})
 		dst = appendConversation(dst, e, b)
@@ -132,6 +135,20 @@ func appendTyping(dst []byte, e *parley.Event, b *parley.TypingBody) []byte {
 	dst = jsonw.Text(dst, "user_id", string(b.Principal))
 	dst = jsonw.Key(dst, "at")
 	dst = jsonw.Time(dst, e.Time)
+	return append(dst, '}')
+}
+
+func appendPresence(dst []byte, b *parley.PresenceBody) []byte {
+	if b.Kind == parley.KindAgent {
+		dst = open(dst, "agent_id")
+	} else {
+		dst = open(dst, "user_id")
+	}
+	dst = jsonw.String(dst, string(b.Principal))
+	dst = jsonw.Text(dst, "status", string(b.Status))
+	if b.Detail != "" {
+		dst = jsonw.Text(dst, "status_detail", b.Detail)
+	}
 	return append(dst, '}')
 }
 

@@ -23,6 +23,8 @@ var names = map[parley.EventType]string{
 	parley.TypingStarted: "typing.start",
 	parley.TypingStopped: "typing.stop",
 
+	parley.PresenceChanged: "presence.updated",
+
 	parley.ConversationCreated: "conversation.created",
 	parley.ConversationUpdated: "",
 	parley.ConversationClosed:  "",

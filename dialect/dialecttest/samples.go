@@ -102,6 +102,7 @@ func Events() []Sample {
 	b.messages()
 	b.streams()
 	b.typing()
+	b.presence()
 	b.conversations()
 	b.published()
 	return b.list
@@ -241,6 +242,20 @@ func (b *builder) typing() {
 	b.add("agent", parley.TypingStarted, robot, byRobot)
 	b.add("", parley.TypingStopped, ada, nil)
 	b.add("agent", parley.TypingStopped, robot, byRobot)
+}
+
+func (b *builder) presence() {
+	add := func(variant string, body parley.PresenceBody) {
+		body.At, body.Shared = Time, Conversation
+		b.add(variant, parley.PresenceChanged, &body, func(e *parley.Event) {
+			e.Actor, e.ActorKind, e.Targets = body.Principal, body.Kind, []parley.PrincipalID{Bruno}
+		})
+	}
+	add("", parley.PresenceBody{Principal: Ada, Kind: parley.KindUser, Status: parley.PresenceOnline})
+	add("offline", parley.PresenceBody{Principal: Ada, Kind: parley.KindUser, Status: parley.PresenceOffline})
+	add("away", parley.PresenceBody{Principal: Ada, Kind: parley.KindUser, Status: parley.PresenceAway, Detail: "In a meeting"})
+	add("agent", parley.PresenceBody{Principal: Robot, Kind: parley.KindAgent, Status: parley.PresenceOnline})
+	add("hostile", parley.PresenceBody{Principal: `user".*>%/` + "\u2028", Kind: parley.KindUser, Status: parley.PresenceAway, Detail: Hostile})
 }
 
 func (b *builder) conversations() {

@@ -27,6 +27,8 @@ var names = map[parley.EventType]string{
 	parley.TypingStarted: "typing.start",
 	parley.TypingStopped: "typing.stop",
 
+	parley.PresenceChanged: "",
+
 	parley.ConversationCreated: "conversation.created",
 	parley.ConversationUpdated: "conversation.updated",
 	parley.ConversationClosed:  "conversation.updated",

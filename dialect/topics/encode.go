@@ -58,11 +58,16 @@ func appendResourceID(dst []byte, e *parley.Event) []byte {
 	return jsonw.ID(dst, "resourceId", e.ID)
 }
 
-// ownResource is the resource id that a publisher gave, which is not an id of
-// ours; empty where the event is of a conversation or has none.
+// ownResource is the resource id that a publisher gave, or an account's, which
+// are not ids of ours; empty where the event is of a conversation or has none.
 func ownResource(e *parley.Event) string {
-	if b, ok := e.Body.(*parley.PublishedBody); ok && e.Conversation.IsZero() {
-		return b.ResourceID
+	switch b := e.Body.(type) {
+	case *parley.PublishedBody:
+		if e.Conversation.IsZero() {
+			return b.ResourceID
+		}
+	case *parley.PresenceBody:
+		return string(b.Principal)
 	}
 	return ""
 }

@@ -27,6 +27,8 @@ var names = map[parley.EventType]string{
 	parley.TypingStarted: "conversations.conversation.typing",
 	parley.TypingStopped: "conversations.conversation.typing",
 
+	parley.PresenceChanged: "accounts.account.presence",
+
 	parley.ConversationCreated: "conversations.conversation.created",
 	parley.ConversationUpdated: "conversations.conversation.updated",
 	parley.ConversationClosed:  "conversations.conversation.closed",

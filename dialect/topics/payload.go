@@ -34,6 +34,12 @@ func appendPayload(dst []byte, e *parley.Event) []byte {
 		dst = jsonw.Bool(jsonw.Key(dst, "isTyping"), e.Type == parley.TypingStarted)
 		dst = append(jsonw.Key(dst, "participant"), '{')
 		dst = append(appendActor(dst, b.Principal, b.Kind, b.Name), '}')
+	case *parley.PresenceBody:
+		dst = append(jsonw.Key(dst, "account"), '{')
+		dst = append(appendActor(dst, b.Principal, b.Kind, ""), '}')
+		dst = jsonw.Text(dst, "status", string(b.Status))
+		dst = jsonw.TextIf(dst, "detail", b.Detail)
+		dst = jsonw.TimeAt(dst, "at", b.At)
 	case *parley.ConversationBody:
 		dst = appendConversation(dst, b)
 	case *parley.MemberBody:

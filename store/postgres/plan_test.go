@@ -68,6 +68,7 @@ func TestTheMainStatementsUseIndexes(t *testing.T) {
 		"a page of messages":             {selectMessages, []any{"o", conversation, 1, 50, 20}},
 		"the newest messages":            {selectNewestMessages, []any{"o", conversation, 1, 50, 20}},
 		"conversations of a principal":   {selectConversationsOf, []any{"o", "p1", nil, nil, 20}},
+		"peers":                          {selectPeers, []any{"o", "p1", 1000, "", 500}},
 		"open runs":                      {selectOpenRuns, []any{"o"}},
 		"a range of the log":             {selectLog, []any{"o", 100, 200, 50}},
 		"replay of names":                {selectReplay, []any{"o", keys, "", 29000, 30000, 50}},

@@ -32,7 +32,7 @@ type Options struct {
 // when t ends; the cases of a group share one, each with an org of its own.
 func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 	for _, g := range []group{
-		updateCases, conversationCases, memberCases, listCases, messageCases, runCases, principalCases,
+		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
 	} {
 		t.Run(g.name, func(t *testing.T) {
