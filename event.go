@@ -1,11 +1,6 @@
 package parley
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"time"
-)
+import "time"
 
 // EventType is the canonical name of a kind of fact, `noun.past_participle`.
 // Each dialect owns its own spelling of it (contracts.md section 9).
@@ -220,39 +215,4 @@ type wireEvent struct {
 	Internal     bool           `json:"internal,omitempty"`
 	Position     Position       `json:"position,omitzero"`
 	Body         Body           `json:"body"`
-}
-
-// MarshalEvent writes an event as it is kept in the store and told over the bus.
-// The Position travels with it.
-func MarshalEvent(e *Event) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // published data is told as it is
-	err := enc.Encode(wireEvent{
-		e.ID, e.Org, e.Type, e.Class, e.Time, e.Actor, e.ActorKind, e.Conversation, e.ChangeSeq,
-		e.Targets, e.Channel, e.Internal, e.Position, e.Body,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("marshal %s %s: %w", e.Type, e.ID, err)
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
-}
-
-// UnmarshalEvent reads what MarshalEvent wrote. Fields it does not know are
-// ignored, so that two releases can share a bus.
-func UnmarshalEvent(data []byte) (*Event, error) {
-	var body json.RawMessage
-	w := wireEvent{Body: &body}
-	if err := json.Unmarshal(data, &w); err != nil {
-		return nil, fmt.Errorf("unmarshal event: %w", err)
-	}
-	e := &Event{
-		w.ID, w.Org, w.Type, w.Class, w.Time, w.Actor, w.ActorKind, w.Conversation, w.ChangeSeq,
-		w.Targets, w.Channel, w.Internal, w.Position, nil,
-	}
-	e.Body = e.Spec().New()
-	if err := json.Unmarshal(body, e.Body); err != nil {
-		return nil, fmt.Errorf("unmarshal body of %s %s: %w", w.Type, w.ID, err)
-	}
-	return e, nil
 }
