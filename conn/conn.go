@@ -34,8 +34,8 @@ type surface struct {
 	posts bool
 }
 
-// Conn is one live socket. Its reading goroutine (serve) carries commands out
-// one after the other; whoever owes the client something wakes a writer (flush),
+// Conn is one live socket. Its reading goroutine (serve) waits, and has commands
+// carried out by a hand of the Server's, one after the other; whoever owes the client something wakes a writer (flush),
 // of which there is one at most; the Server's wheel minds the clock (tick). end lets go of
 // everything, once.
 type Conn struct {
@@ -47,6 +47,7 @@ type Conn struct {
 	// surface is nil until the first frame on the shared path /ws has shown which one
 	// it is (contracts.md section 6). Owned by the reading goroutine.
 	surface *surface
+	ignored int // bytes that came after our close frame
 
 	listener  atomic.Pointer[hub.Listener]
 	principal atomic.Pointer[parley.Principal]
@@ -107,51 +108,74 @@ const (
 	maxOwed = 512
 )
 
-// serve reads until the socket ends. It owns the Conn's goroutine.
+// serve waits for what the client says until the socket ends. It is the Conn's
+// own goroutine, whose stack stays as small as they come: what is heard, and the
+// end, is for the Server's hands.
 func (c *Conn) serve() {
-	unread := false
-	defer func() { c.end(unread) }()
-	ignored := 0
 	for {
-		m, err := c.read.next()
-		if err != nil {
-			unread = c.readFailed(err)
+		if err := c.read.await(); err != nil {
+			c.srv.crew.start(&lost{c, err})
 			return
 		}
+		if !c.srv.crew.run(c) {
+			return
+		}
+	}
+}
+
+// lost is a Conn whose socket gave an error instead of a frame.
+type lost struct {
+	*Conn
+	err error
+}
+
+func (l *lost) work() bool {
+	l.end(l.readFailed(l.err))
+	return false
+}
+
+// work acts on what the reader awaited. It reports false once the Conn has ended.
+func (c *Conn) work() bool {
+	on, unread := c.hear()
+	if !on {
+		c.end(unread)
+	}
+	return on
+}
+
+// hear acts on frames for as long as there are more at hand. on is false where
+// there will be none; unread says that the client may have more to say.
+func (c *Conn) hear() (on, unread bool) {
+	for {
+		m, whole, err := c.read.frame()
 		switch {
+		case err != nil:
+			return false, c.readFailed(err)
+		case !whole:
 		case m.op == ws.OpClose:
 			c.shut(closeAnswer(m.payload), "")
-			return
+			return false, false
 		case c.isClosing():
 			// What a client says after our close frame is not acted on.
-			if ignored += len(m.payload) + 2; ignored > c.srv.cfg.Limits.DrainBytes {
-				unread = true
-				return
+			if c.ignored += len(m.payload) + 2; c.ignored > c.srv.cfg.Limits.DrainBytes {
+				return false, true
 			}
 		case m.op == ws.OpPing:
 			c.sendControl(appendFrame(nil, ws.OpPong, m.payload))
 		case m.op == ws.OpPong:
 			c.ponged()
 		default:
+			c.read.rise() // this may take its time
 			c.busy.Store(true)
 			c.heard()
 			c.yield()
-			c.aside(m)
+			c.take(m)
 			c.busy.Store(false)
 		}
+		if c.read.rise(); c.read.idle() {
+			return true, false
+		}
 	}
-}
-
-// aside acts on a message on a stack of its own. Commands go deep, and a stack
-// that has grown is not given back while it is a quarter full: the reader, which
-// lives as long as the Conn, would keep 8 KiB where it needs 2.
-func (c *Conn) aside(m message) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.take(m)
-	}()
-	<-done
 }
 
 // readFailed answers what the reader could not read with a close code. It

@@ -83,11 +83,20 @@ func (s *Server) Owed() int {
 // Heard is what a reader made of a stream of bytes: "text:…", "binary:…",
 // "too large", "ping:…"; and how it ended: "protocol", "utf8", "big" or "end".
 func Heard(nc net.Conn, ahead []byte, limit, drain int) (heard []string, end string, held int) {
-	r := reader{nc: nc, ahead: ahead, limit: limit, drain: drain}
+	r := reader{nc: nc, ahead: ahead, limits: &parley.Limits{FrameBytes: limit, DrainBytes: drain}}
 	for {
-		m, err := r.next()
-		held = max(held, cap(r.fragment.payload), cap(m.payload))
+		var m message
+		whole := false
+		err := r.await()
+		if err == nil {
+			m, whole, err = r.frame()
+		}
+		if r.part != nil {
+			held = max(held, cap(r.part.payload))
+		}
+		held = max(held, cap(m.payload))
 		switch {
+		case err == nil && !whole:
 		case errors.Is(err, errProtocol):
 			return heard, "protocol", held
 		case errors.Is(err, errUTF8):
@@ -102,6 +111,7 @@ func Heard(nc net.Conn, ahead []byte, limit, drain int) (heard []string, end str
 			name := map[ws.OpCode]string{ws.OpText: "text", ws.OpBinary: "binary", ws.OpPing: "ping", ws.OpPong: "pong", ws.OpClose: "close"}[m.op]
 			heard = append(heard, name+":"+strings.Clone(string(m.payload)))
 		}
+		r.rise()
 	}
 }
 

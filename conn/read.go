@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"github.com/parley-chat/parley"
 )
 
 // Errors of the reader that end the Conn with a close code.
@@ -35,7 +37,7 @@ const (
 type message struct {
 	op ws.OpCode
 	// payload of a data message is the caller's; that of a control frame is valid
-	// until the next call.
+	// until the reader rises.
 	payload []byte
 	// tooLarge says that the message was over the limit and was drained.
 	tooLarge bool
@@ -44,21 +46,23 @@ type message struct {
 // reader reads WebSocket messages from a client. While it waits for the first
 // byte of a frame it holds no buffer: that is what an idle Conn costs.
 type reader struct {
-	nc    net.Conn
-	limit int // bytes of one message
-	drain int // bytes of a message that is too large
+	nc     net.Conn
+	limits *parley.Limits // FrameBytes and DrainBytes
 	// ahead was read already: with the handshake, or when a frame woke the reader.
 	ahead []byte
-	first [2]byte
+	*desk            // nil while waiting
+	part  *fragments // nil between messages
+	first [14]byte   // the longest header, or a whole pong
+}
 
-	br       *bufio.Reader // nil while waiting
-	fragment fragments
-	scratch  [maxControlPayload]byte // a frame's header, then a control frame's payload
+// desk is what a reader needs while there is something to read.
+type desk struct {
+	br      *bufio.Reader
+	scratch [maxControlPayload]byte // a frame's header, then a control frame's payload
 }
 
 // fragments is a data message whose end has not come yet.
 type fragments struct {
-	open     bool
 	tooLarge bool
 	op       ws.OpCode
 	frames   int
@@ -67,26 +71,13 @@ type fragments struct {
 	valid    int    // bytes of a text that are known to be whole runes
 }
 
-var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
+var desks = sync.Pool{New: func() any { return &desk{br: bufio.NewReaderSize(nil, 4096)} }}
 
-// next returns the next message or control frame. After an error it must not be
-// called again.
-func (r *reader) next() (message, error) {
-	for {
-		m, whole, err := r.frame()
-		if err != nil || whole {
-			return m, err
-		}
-	}
-}
-
-// frame reads one frame; whole is false for a fragment that does not end its
-// message.
+// frame reads one frame. whole is false for a fragment that does not end its
+// message; else m is a data message or a control frame. After an error it must
+// not be called again.
 func (r *reader) frame() (m message, whole bool, err error) {
-	if err := r.await(); err != nil {
-		return message{}, false, err
-	}
-	defer r.release()
+	r.sit()
 	h, err := ws.ReadHeaderBuffer(r.br, r.scratch[:0])
 	switch {
 	case errors.Is(err, ws.ErrHeaderLengthMSB), errors.Is(err, ws.ErrHeaderLengthUnexpected):
@@ -101,10 +92,9 @@ func (r *reader) frame() (m message, whole bool, err error) {
 	if err := r.data(h); err != nil || !h.Fin {
 		return message{}, false, err
 	}
-	f := &r.fragment
-	m = message{op: f.op, payload: f.payload, tooLarge: f.tooLarge}
-	*f = fragments{}
-	return m, true, nil
+	f := r.part
+	r.part = nil
+	return message{op: f.op, payload: f.payload, tooLarge: f.tooLarge}, true, nil
 }
 
 // control reads a control frame, which may come between the fragments of a
@@ -123,24 +113,24 @@ func (r *reader) control(h ws.Header) (message, bool, error) {
 
 // data adds a data frame to the message it belongs to.
 func (r *reader) data(h ws.Header) error {
-	f := &r.fragment
 	switch {
-	case h.OpCode > ws.OpBinary, (h.OpCode == ws.OpContinuation) != f.open:
+	case h.OpCode > ws.OpBinary, (h.OpCode == ws.OpContinuation) != (r.part != nil):
 		return errProtocol
-	case !f.open:
-		*f = fragments{open: true, op: h.OpCode}
+	case r.part == nil:
+		r.part = &fragments{op: h.OpCode}
 	}
+	f := r.part
 	if f.frames++; f.frames > maxFragments {
 		return errTooBig
 	}
 	// The declared length is looked at before anything is allocated.
-	if h.Length > int64(r.limit-f.size) {
+	if h.Length > int64(r.limits.FrameBytes-f.size) {
 		f.tooLarge, f.payload = true, nil
 	}
 	if !f.tooLarge {
 		return r.fill(h)
 	}
-	if h.Length > int64(r.drain-f.size) {
+	if h.Length > int64(r.limits.DrainBytes-f.size) {
 		return errTooBig
 	}
 	f.size += int(h.Length)
@@ -151,7 +141,7 @@ func (r *reader) data(h ws.Header) error {
 // fill reads a frame's payload as its bytes come. A text that cannot become
 // UTF-8 any more is refused at the byte that shows it.
 func (r *reader) fill(h ws.Header) error {
-	f := &r.fragment
+	f := r.part
 	for done := 0; done < int(h.Length); {
 		step := min(int(h.Length)-done, payloadStep)
 		f.payload = slices.Grow(f.payload, step)
@@ -190,31 +180,42 @@ func (f *fragments) text() bool {
 	return false
 }
 
-// await blocks until a frame begins, without a buffer, and then takes one.
+// await blocks until a frame has begun, without a buffer.
 func (r *reader) await() error {
-	if r.br != nil {
+	if !r.idle() {
 		return nil
 	}
-	if len(r.ahead) == 0 {
-		// Two bytes are the shortest beginning of a frame.
-		if _, err := io.ReadFull(r.nc, r.first[:]); err != nil {
+	for {
+		n, err := r.nc.Read(r.first[:])
+		if n > 0 {
+			r.ahead = r.first[:n]
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		r.ahead = r.first[:]
 	}
-	r.br = readers.Get().(*bufio.Reader)
-	r.br.Reset((*source)(r))
-	return nil
 }
 
-// release gives the buffer back where it holds nothing.
-func (r *reader) release() {
-	if r.br == nil || r.br.Buffered() > 0 || len(r.ahead) > 0 {
-		return
+// idle reports whether the reader would have to wait for the next frame, or the
+// rest of it.
+func (r *reader) idle() bool { return r.desk == nil && len(r.ahead) == 0 }
+
+// sit takes a buffer for a frame.
+func (r *reader) sit() {
+	if r.desk == nil {
+		r.desk = desks.Get().(*desk)
+		r.br.Reset((*source)(r))
 	}
-	r.br.Reset(nil)
-	readers.Put(r.br)
-	r.br = nil
+}
+
+// rise gives the buffer back where it holds nothing. It is called between frames.
+func (r *reader) rise() {
+	if d := r.desk; d != nil && d.br.Buffered() == 0 && len(r.ahead) == 0 {
+		d.br.Reset(nil)
+		desks.Put(d)
+		r.desk = nil
+	}
 }
 
 // source is what a reader reads from: what is ahead, then the socket.

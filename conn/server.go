@@ -59,8 +59,9 @@ type Server struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // readers, writers and the wheel
+	wg     sync.WaitGroup // readers, writers, hands and the wheel
 	wheel  *wheel
+	crew   *crew
 	lastID atomic.Uint64
 
 	budgets *budgets
@@ -106,6 +107,7 @@ func New(cfg Config) *Server {
 			s.bot = surface{dialect: d, idles: true, posts: true}
 		}
 	}
+	s.crew = &crew{wg: &s.wg}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(func() { s.wheel.run(s.ctx) })
 	return s
@@ -134,7 +136,7 @@ func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
 	c.mu.Lock()
 	c.nc = nc // there may be a close already: another of the same client has come
 	c.mu.Unlock()
-	c.read = reader{nc: nc, ahead: ahead, limit: s.cfg.Limits.FrameBytes, drain: s.cfg.Limits.DrainBytes}
+	c.read = reader{nc: nc, ahead: ahead, limits: &s.cfg.Limits}
 	c.start(o.principal)
 	s.mu.Lock()
 	if s.closed {
@@ -230,6 +232,7 @@ func (s *Server) Close() {
 	for _, c := range s.list() {
 		_ = c.nc.Close()
 	}
+	s.crew.close()
 	s.wg.Wait()
 }
 
