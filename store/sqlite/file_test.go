@@ -160,6 +160,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"SCAN runs USING INDEX runs_open":                  "a partial index: open runs only",
 		"SEARCH runs USING INDEX runs_open (org=?)":        "the same of one org",
 		"SEARCH l USING PRIMARY KEY (org=?)":               "one row",
+		"SEARCH logs USING PRIMARY KEY (org=?)":            "one row",
 		"SEARCH api_keys USING INDEX api_keys_org (org=?)": "all keys are asked for",
 	}
 	s := newStore(t)

@@ -15,10 +15,14 @@ const (
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.org = ? AND l.last > 0`
 	selectHeads = `SELECT l.org, l.last, (SELECT e.epoch FROM epochs e WHERE e.org = l.org AND e.first_pos <= l.last
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.last > 0`
-	selectEvents = `SELECT epoch, pos, data FROM events WHERE org = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?`
+	// The events of one log: those between the place of its offset 0 and the next log's.
+	placeOfLog   = `((SELECT number FROM logs WHERE org = ?1) << 40)`
+	offset       = `place & 0xffffffffff`
+	selectEvents = `SELECT epoch, ` + offset + `, data FROM events
+		WHERE place > (` + placeOfLog + ` | ?2) AND place <= (` + placeOfLog + ` | ?3) ORDER BY place LIMIT ?4`
 	// CROSS JOIN keeps SQLite from scanning the events.
-	selectEventsAt = `SELECT e.epoch, e.pos, e.data FROM json_each(?) j CROSS JOIN events e
-		ON e.org = ? AND e.pos = j.value ORDER BY e.pos`
+	selectEventsAt = `SELECT epoch, ` + offset + `, data FROM json_each(?2) j CROSS JOIN events
+		ON place = (` + placeOfLog + ` | j.value) ORDER BY place`
 	selectEpoch = `SELECT l.last, (SELECT e.epoch FROM epochs e WHERE e.org = l.org AND e.first_pos <= ?
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.org = ? AND l.last > 0`
 	selectLast = `SELECT last FROM heads WHERE org = ? AND log_key = ?`
@@ -60,7 +64,7 @@ func (s *Store) eventsAt(ctx context.Context, org parley.OrgID, offsets []uint64
 	if len(offsets) == 0 {
 		return nil, nil
 	}
-	events, err := s.events(ctx, selectEventsAt, jsonNumbers(offsets), string(org))
+	events, err := s.events(ctx, selectEventsAt, string(org), jsonNumbers(offsets))
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", org, err)
 	}
@@ -72,12 +76,15 @@ func (s *Store) ReadLog(ctx context.Context, org parley.OrgID, after, upTo uint6
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	events, err := s.events(ctx, selectEvents, string(org), bounded(after), bounded(upTo), limit)
+	events, err := s.events(ctx, selectEvents, string(org), inLog(after), inLog(upTo), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", org, err)
 	}
 	return events, nil
 }
+
+// inLog is an offset as a part of a place; none is beyond its largest number.
+func inLog(offset uint64) int64 { return int64(min(offset, maxOffset)) }
 
 // bounded is an offset as SQLite compares it; none is beyond its largest number.
 func bounded(offset uint64) int64 { return int64(min(offset, math.MaxInt64)) }

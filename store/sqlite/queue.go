@@ -30,7 +30,7 @@ type queuedEvent struct {
 	org   parley.OrgID
 	pos   uint64
 	event *parley.Event // nil where only the offset is kept
-	size  int
+	data  []byte        // the event as MarshalEvent writes it
 }
 
 func newQueue() *queue { return &queue{signal: make(chan struct{}, 1)} }
@@ -42,11 +42,11 @@ func (q *queue) add(events []pendingEvent) {
 	}
 	q.mu.Lock()
 	for _, p := range events {
-		e := queuedEvent{org: p.event.Org, pos: p.pos}
-		if q.held < maxWaiting && q.bytes+p.size <= maxWaitingBytes {
-			e.event, e.size = p.event, p.size
+		e := queuedEvent{org: p.event.Org, pos: p.at.Offset}
+		if q.held < maxWaiting && q.bytes+len(p.data) <= maxWaitingBytes {
+			e.event, e.data = p.event, p.data
 			q.held++
-			q.bytes += p.size
+			q.bytes += len(p.data)
 		}
 		q.waiting = append(q.waiting, e)
 	}
@@ -71,7 +71,7 @@ func (q *queue) drop(events []queuedEvent) {
 	for _, e := range events {
 		if e.event != nil {
 			q.held--
-			q.bytes -= e.size
+			q.bytes -= len(e.data)
 		}
 	}
 	clear(q.waiting[:len(events)]) // so that the array keeps no event alive

@@ -16,19 +16,18 @@ const (
 	namedHeads  = `json_each(?1) j CROSS JOIN heads h ON h.org = ?2 AND h.log_key = j.value`
 	memberHeads = `memberships m CROSS JOIN heads h ON h.org = m.org AND h.log_key = m.log_key`
 
-	firstPos = `(SELECT min(k.pos) FROM event_keys k WHERE k.org = h.org AND k.log_key = h.log_key AND k.pos > ?3)`
+	firstPos = `(SELECT min(k.pos) FROM event_keys k WHERE k.key = h.key AND k.pos > ?3)`
 
 	// selectActive selects the keys that have events after an offset, with the first.
-	selectActive = `SELECT h.log_key, ` + firstPos + ` FROM ` + namedHeads + ` WHERE h.last > ?3
-		UNION SELECT h.log_key, ` + firstPos + ` FROM ` + memberHeads + `
+	selectActive = `SELECT h.key, ` + firstPos + ` FROM ` + namedHeads + ` WHERE h.last > ?3
+		UNION SELECT h.key, ` + firstPos + ` FROM ` + memberHeads + `
 		WHERE m.org = ?2 AND m.principal = ?4 AND h.last > ?3`
 	// selectTrimmed asks whether one of the keys lost events after an offset.
 	selectTrimmed = `SELECT EXISTS (SELECT 1 FROM ` + namedHeads + ` WHERE h.trimmed_to > ?3)
 		OR EXISTS (SELECT 1 FROM ` + memberHeads + ` WHERE m.org = ?2 AND m.principal = ?4 AND h.trimmed_to > ?3)`
 	selectLogTrimmed = `SELECT EXISTS (SELECT 1 FROM logs WHERE org = ? AND trimmed_to > ?)`
 
-	selectPositions = `SELECT pos FROM event_keys WHERE org = ? AND log_key = ? AND pos > ? AND pos <= ?
-		ORDER BY pos LIMIT ?`
+	selectPositions = `SELECT pos FROM event_keys WHERE key = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?`
 )
 
 // Replay implements parley.Log; a limit of 0 is 100. It costs one look at the head
@@ -81,7 +80,7 @@ type merge struct {
 
 // keyCursor is the place of the walk in one key.
 type keyCursor struct {
-	key  string
+	key  int64    // its number
 	pos  uint64   // the next offset
 	more []uint64 // what was read after it
 	read int      // how many to read next
@@ -128,7 +127,7 @@ func (m *merge) run() (offsets []uint64, completeTo uint64, err error) {
 func (m *merge) advance() error {
 	c := m.keys[0]
 	if len(c.more) == 0 && !c.end {
-		args := []any{string(m.org), c.key, int64(c.pos), bounded(m.upTo), c.read}
+		args := []any{c.key, int64(c.pos), bounded(m.upTo), c.read}
 		err := each(m.ctx, m.store.reads, selectPositions, args, func(r row) error {
 			var pos uint64
 			err := r.Scan(uintInto{&pos})

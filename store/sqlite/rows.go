@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,6 +99,44 @@ func list[T any](ctx context.Context, s *stmts, query string, args []any, dest f
 		return nil
 	})
 	return all, err
+}
+
+// rowsInsert inserts any number of rows in few statements: what a statement costs
+// by itself is about what a row costs.
+type rowsInsert struct {
+	columns int
+	queries [7]string // of 1, 2, 4, … 64 rows
+}
+
+func newRowsInsert(head string, columns int) rowsInsert {
+	row := "(?" + strings.Repeat(", ?", columns-1) + ")"
+	r := rowsInsert{columns: columns}
+	for i := range r.queries {
+		r.queries[i] = head + row + strings.Repeat(", "+row, 1<<i-1)
+	}
+	return r
+}
+
+// exec inserts the rows whose values lie one behind the other in args, and
+// returns how many it has inserted, also with an error.
+func (r *rowsInsert) exec(ctx context.Context, s *stmts, args []any) (rows int, err error) {
+	for size := len(r.queries) - 1; size >= 0; {
+		n := r.columns << size
+		if len(args) < n {
+			size--
+			continue
+		}
+		stmt, err := s.get(r.queries[size])
+		if err != nil {
+			return rows, err
+		}
+		if _, err := stmt.ExecContext(ctx, args[:n]...); err != nil {
+			return rows, err
+		}
+		args = args[n:]
+		rows += 1 << size
+	}
+	return rows, nil
 }
 
 // micros is how a time is stored; the zero time is 0.

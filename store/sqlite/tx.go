@@ -9,24 +9,29 @@ import (
 // first write, so that an update that only reads costs no statement of its own.
 type tx struct {
 	w     *writer
+	mark  int // of the events of others before it
 	saved bool
-	over  bool
+	// storedBefore is how many events were in the table when the savepoint was set:
+	// undoing it takes away what was stored since, of others too.
+	storedBefore int
+	over         bool
 	// broken is a failure of the file: the whole batch is given up.
 	broken error
 }
 
 // run runs fn and keeps or undoes what it wrote.
 func (t *tx) run(fn func(*tx) error) error {
-	mark := t.w.log.mark()
+	t.mark = t.w.log.mark()
 	err := t.call(fn)
 	t.over = true
 	switch {
 	case t.broken != nil:
 		return t.broken
 	case err != nil:
-		t.w.log.rollback(mark)
+		t.w.log.rollback(t.mark)
 		if t.saved {
 			t.end(`ROLLBACK TO fn`)
+			t.w.log.stored = min(t.w.log.stored, t.storedBefore)
 		}
 	}
 	if t.saved {
@@ -57,12 +62,8 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
 	}
-	if !t.saved {
-		if err := t.w.exec(`SAVEPOINT fn`); err != nil {
-			t.broken = err
-			return 0, err
-		}
-		t.saved = true
+	if err := t.save(); err != nil {
+		return 0, err
 	}
 	stmt, err := t.w.stmts.get(query)
 	if err != nil {
@@ -74,6 +75,19 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	}
 	n, err := res.RowsAffected()
 	return n, t.check(err)
+}
+
+// save sets the savepoint, once.
+func (t *tx) save() error {
+	if t.saved {
+		return nil
+	}
+	if err := t.w.exec(`SAVEPOINT fn`); err != nil {
+		t.broken = err
+		return err
+	}
+	t.saved, t.storedBefore = true, t.w.log.stored
+	return nil
 }
 
 // one reads a single row; parley.ErrNotFound where there is none.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -130,6 +131,9 @@ func (w *writer) run() {
 		go w.run()
 	}()
 	for r := range w.requests {
+		// Whoever is about to send goes first: woken by the first request, the writer
+		// would else be ahead of all that became ready with it.
+		runtime.Gosched()
 		w.gather(r)
 		w.commit()
 	}

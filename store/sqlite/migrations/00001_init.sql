@@ -77,44 +77,42 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_seq ON messages (org, conversation, seq);
 CREATE UNIQUE INDEX messages_client ON messages (org, conversation, sender, client_msg_id) WHERE client_msg_id <> '';
 
--- pos is the event's offset in the org's log, epoch the opening that gave it.
-CREATE TABLE events (
-    org          TEXT    NOT NULL,
-    pos          INTEGER NOT NULL,
-    epoch        INTEGER NOT NULL,
-    id           BLOB    NOT NULL,
-    type         TEXT    NOT NULL,
-    conversation BLOB,
-    change_seq   INTEGER NOT NULL,
-    time         INTEGER NOT NULL,
-    data         BLOB    NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX events_pos ON events (org, pos);
-CREATE UNIQUE INDEX events_change ON events (org, conversation, change_seq) WHERE conversation IS NOT NULL;
-CREATE INDEX events_time ON events (time);
-
-CREATE TABLE event_keys (
-    org     TEXT    NOT NULL,
-    log_key TEXT    NOT NULL,
-    pos     INTEGER NOT NULL,
-    PRIMARY KEY (org, log_key, pos)
+-- An org's log. number stands for the org in places, so that the events of all
+-- logs lie in one tree by number; last is the last offset that was given,
+-- trimmed_to the last that is no longer kept.
+CREATE TABLE logs (
+    org        TEXT    NOT NULL PRIMARY KEY,
+    number     INTEGER NOT NULL UNIQUE,
+    last       INTEGER NOT NULL,
+    trimmed_to INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- last is the last offset of a key that was given, trimmed_to the last that is no
--- longer kept.
+-- place is number << 40 | offset; epoch is the opening that gave the offset. What
+-- else an event says is in its data alone.
+CREATE TABLE events (
+    place        INTEGER PRIMARY KEY,
+    epoch        INTEGER NOT NULL,
+    time         INTEGER NOT NULL,
+    conversation BLOB,
+    change_seq   INTEGER NOT NULL,
+    data         BLOB    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_change ON events (place >> 40, conversation, change_seq) WHERE conversation IS NOT NULL;
+
+-- A key of a log, and where its last event is; key stands for it in event_keys.
 CREATE TABLE heads (
+    key        INTEGER PRIMARY KEY,
     org        TEXT    NOT NULL,
     log_key    TEXT    NOT NULL,
     last       INTEGER NOT NULL,
-    trimmed_to INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (org, log_key)
-) STRICT, WITHOUT ROWID;
-
--- The same of an org's whole log.
-CREATE TABLE logs (
-    org        TEXT    NOT NULL PRIMARY KEY,
-    last       INTEGER NOT NULL,
     trimmed_to INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX heads_key ON heads (org, log_key);
+
+CREATE TABLE event_keys (
+    key INTEGER NOT NULL,
+    pos INTEGER NOT NULL,
+    PRIMARY KEY (key, pos)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE epochs (
