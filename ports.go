@@ -208,6 +208,21 @@ type Log interface {
 	SetCheckpoint(ctx context.Context, worker string, org OrgID, offset uint64) error
 }
 
+// EncodedEvent is a committed event as MarshalEvent writes it, with its Position.
+type EncodedEvent struct {
+	ID       EventID
+	Org      OrgID
+	Position Position
+	Data     []byte // shared: not to be changed
+}
+
+// EncodedLog is an optional ability of a Log: its Sequence in the bytes that were
+// stored, so that whoever only passes events on need not write them again. Callers
+// use the one or the other, not both.
+type EncodedLog interface {
+	SequenceEncoded(ctx context.Context, limit int) ([]EncodedEvent, error)
+}
+
 // APIKey is a back end's credential. The secret itself is shown once and never
 // stored.
 type APIKey struct {

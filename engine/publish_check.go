@@ -1,13 +1,12 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/jsonr"
 )
 
 // Bounds of what is published, in bytes.
@@ -92,16 +91,18 @@ func isReserved(t parley.EventType) bool {
 // events without being their channel. A custom event on it would be heard under
 // their topics: a forgery while it is live, and missing from replays, which look
 // for what such topics name by the built-in channel.
-func isSource(channel string) bool {
-	source := false
+func isSource(channel string) bool { return sources[channel] }
+
+var sources = func() map[string]bool {
+	all := map[string]bool{}
 	for _, spec := range parley.EventSpecs() {
-		if spec.Channel == channel {
-			return false
-		}
-		source = source || spec.Topic.Source == channel
+		all[spec.Topic.Source] = true
 	}
-	return source
-}
+	for _, spec := range parley.EventSpecs() {
+		delete(all, spec.Channel)
+	}
+	return all
+}()
 
 // checkName holds types and channels to letters, digits, `_`, `-` and single dots
 // between them.
@@ -128,34 +129,38 @@ func (pub *publishing) checkData(limit int) error {
 	if len(pub.Data) > limit {
 		return &parley.Error{Code: parley.CodeTooLarge, Message: fmt.Sprintf("data is longer than %d bytes", limit), Field: "data"}
 	}
-	var fields map[string]json.RawMessage
-	if !utf8.Valid(pub.Data) || json.Unmarshal(pub.Data, &fields) != nil || fields == nil {
-		return invalid("data", "data must be a JSON object")
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, pub.Data); err != nil {
-		return invalid("data", "data must be a JSON object")
-	}
-	pub.Data = compact.Bytes()
-	if id, ok := stringField(fields, "id"); ok && len(id) <= maxResourceID {
-		pub.resource = id
-	}
-	if id, ok := stringField(fields, "created_by"); ok && len(id) <= maxID {
-		pub.owner = parley.PrincipalID(id)
-	}
-	if _, ok := fields["conversation_id"]; ok {
-		text, _ := stringField(fields, "conversation_id")
-		id, err := parley.ParseConversationID(text)
-		if err != nil {
-			return invalid("data.conversation_id", "data.conversation_id is not a conversation's id")
+	var conversation []byte
+	compact, err := jsonr.Each(pub.Data, func(key string, value []byte) { // of repeated fields the last counts
+		switch key {
+		case "id":
+			pub.resource = shortText(value, maxResourceID)
+		case "created_by":
+			pub.owner = parley.PrincipalID(shortText(value, maxID))
+		case "conversation_id":
+			conversation = value
 		}
-		pub.conversation = id
+	})
+	if err != nil || !utf8.Valid(pub.Data) {
+		return invalid("data", "data must be a JSON object")
+	}
+	if !compact {
+		pub.Data = jsonr.Compact(make([]byte, 0, len(pub.Data)), pub.Data)
+	}
+	if conversation == nil {
+		return nil
+	}
+	text, _ := jsonr.String(conversation)
+	if pub.conversation, err = parley.ParseConversationID(text); err != nil {
+		return invalid("data.conversation_id", "data.conversation_id is not a conversation's id")
 	}
 	return nil
 }
 
-func stringField(fields map[string]json.RawMessage, name string) (string, bool) {
-	var s string
-	raw, ok := fields[name]
-	return s, ok && len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil
+// shortText is the string that a JSON value is; empty where it is none, or too
+// long.
+func shortText(value []byte, limit int) string {
+	if s, ok := jsonr.String(value); ok && len(s) <= limit {
+		return s
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 // authenticate tells who sent a request. Credentials come in headers only: a URL
 // ends up in logs and histories. A messaging token opens sockets and nothing
 // else, so that it cannot renew itself.
-func (s *Server) authenticate(r *http.Request) (*parley.Principal, error) {
+func (s *Server) authenticate(ctx context.Context, r *http.Request) (*parley.Principal, error) {
 	token := credential(r)
 	if token == "" {
 		return nil, parley.Errorf(parley.CodeUnauthenticated,
@@ -25,7 +26,7 @@ func (s *Server) authenticate(r *http.Request) (*parley.Principal, error) {
 			}
 		}
 	}
-	who, err := s.Auth.Authenticate(r.Context(), token)
+	who, err := s.Auth.Authenticate(ctx, token)
 	if err == nil && who.Class == parley.ClassMessaging {
 		err = parley.Errorf(parley.CodeUnauthenticated, "a messaging token is for sockets only")
 	}
@@ -34,7 +35,7 @@ func (s *Server) authenticate(r *http.Request) (*parley.Principal, error) {
 	}
 	if parley.AsError(err).Code == parley.CodeUnauthenticated {
 		s.metrics.failedAuth.Inc()
-		s.Logger.InfoContext(r.Context(), "authentication failed", "ip", ip, "path", r.URL.Path, "err", err)
+		s.Logger.InfoContext(ctx, "authentication failed", "ip", ip, "path", r.URL.Path, "err", err)
 		if s.FailedAuth != nil {
 			s.FailedAuth.Failed(ip)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,6 +23,7 @@ const requestTimeout = 25 * time.Second
 
 // call is one request on its way through its handler.
 type call struct {
+	ctx  context.Context // of the request, and ends after requestTimeout
 	w    http.ResponseWriter
 	r    *http.Request
 	who  *parley.Principal // nil on open routes
@@ -31,12 +33,13 @@ type call struct {
 // serve makes the handler of one route: authenticate, read, act, and render what
 // failed in the shape of the route's surface.
 func (s *Server) serve(rt Route) http.HandlerFunc {
+	counts := s.metrics.route(rt.Path, rt.Method)
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
-		c := &call{w: w, r: r.WithContext(ctx)}
+		c := &call{ctx: ctx, w: w, r: r}
 		if ex, ok := w.(*exchange); ok {
-			ex.route = rt.Path
+			ex.route = counts
 		}
 		if rt.Surface != SurfaceServer {
 			w.Header().Set("Cache-Control", "no-store")
@@ -58,7 +61,7 @@ func (s *Server) serve(rt Route) http.HandlerFunc {
 // stranger's body is not looked at.
 func (s *Server) admit(rt Route, c *call) (err error) {
 	if !rt.Open {
-		if c.who, err = s.authenticate(c.r); err != nil {
+		if c.who, err = s.authenticate(c.ctx, c.r); err != nil {
 			return err
 		}
 		if ex, ok := c.w.(*exchange); ok {
@@ -82,7 +85,7 @@ func (s *Server) admit(rt Route, c *call) (err error) {
 // readObject reads a body that must be one JSON object in UTF-8; nil where the
 // body is empty.
 func readObject(w http.ResponseWriter, r *http.Request, limit int) (jsonr.Object, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
+	text, err := readAll(http.MaxBytesReader(w, r.Body, int64(limit)), min(r.ContentLength, int64(limit)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -96,14 +99,25 @@ func readObject(w http.ResponseWriter, r *http.Request, limit int) (jsonr.Object
 	case !utf8.Valid(text):
 		return nil, parley.Errorf(parley.CodeInvalidFormat, "the body is not valid UTF-8")
 	}
-	o, err := jsonr.Parse(text)
+	o, err := jsonr.ParseOwned(text)
 	if err != nil {
 		return nil, parley.Errorf(parley.CodeInvalidFormat, "the body cannot be used: %s", err)
 	}
 	return o, nil
 }
 
+// readAll reads to the end of what is probably size bytes long, in one buffer
+// where it is; -1 is not known.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead)) // room to find the end in
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
+}
+
 func isJSON(contentType string) bool {
+	if contentType == "application/json" {
+		return true
+	}
 	media, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
@@ -114,14 +128,19 @@ func (c *call) reply(status int, v any) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(c.w, "application/json", status, text)
+	c.write(status, text)
 	return nil
 }
 
+// write answers with a JSON text, which is its own from then on.
+func (c *call) write(status int, text []byte) { writeJSON(c.w, "application/json", status, text) }
+
 func writeJSON(w http.ResponseWriter, contentType string, status int, text []byte) {
+	text = append(text, '\n')
 	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // the client is gone: nobody to tell
+	_, _ = w.Write(text) // the client is gone: nobody to tell
 }
 
 // may refuses who lacks the scope. Commands are authorized by the engine; what

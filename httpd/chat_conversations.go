@@ -36,13 +36,13 @@ func (s *Server) listConversations(c *call) error {
 		return err
 	}
 	page := parley.Page{Limit: limit, Cursor: q.Get("cursor")}
-	found, next, err := s.Store.ConversationsOf(c.r.Context(), c.who.Org, c.who.ID, page)
+	found, next, err := s.Store.ConversationsOf(c.ctx, c.who.Org, c.who.ID, page)
 	if err != nil {
 		return err
 	}
 	list := conversationList{Conversations: []chatConversation{}, NextCursor: next}
 	for i := range found {
-		v, err := s.describe(c.r.Context(), c.who, found[i].ID)
+		v, err := s.describe(c.ctx, c.who, found[i].ID)
 		if parley.AsError(err) == errNoConversation {
 			continue // left or deleted since the list was read
 		}
@@ -86,7 +86,7 @@ func (s *Server) createConversation(c *call) error {
 	if b.err != nil {
 		return b.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *Server) addParticipants(c *call) error {
 	if c.body.err != nil {
 		return c.body.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Server) removeParticipant(c *call) error {
 	if !utf8.ValidString(string(member)) || strings.IndexByte(string(member), 0) >= 0 {
 		return parley.Errorf(parley.CodeNotFound, "there is no such member") // no store could hold it
 	}
-	if _, err := s.Engine.Do(c.r.Context(), c.who, parley.RemoveMember{Conversation: id, Member: member}); err != nil {
+	if _, err := s.Engine.Do(c.ctx, c.who, parley.RemoveMember{Conversation: id, Member: member}); err != nil {
 		return err
 	}
 	return c.reply(http.StatusOK, empty{})
@@ -153,7 +153,7 @@ func (s *Server) typing(c *call) error {
 	if c.body.err != nil {
 		return c.body.err
 	}
-	if _, err := s.Engine.Do(c.r.Context(), c.who, parley.SetTyping{Conversation: id, On: state == "start"}); err != nil {
+	if _, err := s.Engine.Do(c.ctx, c.who, parley.SetTyping{Conversation: id, On: state == "start"}); err != nil {
 		return err
 	}
 	return c.reply(http.StatusOK, empty{})

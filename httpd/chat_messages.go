@@ -36,7 +36,7 @@ func (s *Server) sendMessage(c *call) error {
 	if b.err != nil {
 		return b.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (s *Server) listMessages(c *call) error {
 	if err != nil {
 		return err
 	}
-	messages, err := s.messages(c.r.Context(), v, max(from, 1), to, limit, q.Get("from_seq") == "")
+	messages, err := s.messages(c.ctx, v, max(from, 1), to, limit, q.Get("from_seq") == "")
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *Server) sync(c *call) error {
 	list := batchList{Batches: []batch{}}
 	budget := syncMessages
 	for _, at := range places {
-		b, err := s.batch(c.r.Context(), c.who, at, int(min(limit, uint64(budget), pageMax)))
+		b, err := s.batch(c.ctx, c.who, at, int(min(limit, uint64(budget), pageMax)))
 		switch {
 		case parley.AsError(err) == errNoConversation:
 			list.Missing = append(list.Missing, at.text)

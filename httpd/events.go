@@ -17,12 +17,14 @@ type stamp time.Time
 // MarshalJSON writes the time as sockets do.
 func (t stamp) MarshalJSON() ([]byte, error) { return jsonw.Time(nil, time.Time(t)), nil }
 
-// published is the answer of POST /api/events/publish (contracts.md 1.3).
-type published struct {
-	EventID    parley.EventID `json:"event_id"`
-	Published  bool           `json:"published"`
-	Timestamp  stamp          `json:"timestamp"`
-	Recipients int            `json:"recipients"`
+// appendPublished appends the answer of POST /api/events/publish (contracts.md 1.3)
+// to dst.
+func appendPublished(dst []byte, e *parley.Event, recipients int) []byte {
+	dst = jsonw.ID(append(dst, '{'), "event_id", e.ID)
+	dst = jsonw.True(dst, "published", true)
+	dst = jsonw.TimeAt(dst, "timestamp", e.Time)
+	dst = jsonw.Number(dst, "recipients", uint64(recipients))
+	return append(dst, '}')
 }
 
 // publish tells an event. The answer comes once the event is kept (P1).
@@ -43,14 +45,13 @@ func (s *Server) publish(c *call) error {
 	if b.err != nil {
 		return b.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, published{
-		EventID: result.Event.ID, Published: true, Timestamp: stamp(result.Event.Time),
-		Recipients: s.recipients(&cmd, result.Event),
-	})
+	text := make([]byte, 0, 160)
+	c.write(http.StatusOK, appendPublished(text, result.Event, s.recipients(&cmd, result.Event)))
+	return nil
 }
 
 // recipients counts whom an event was for: those addressed, connected or not, or

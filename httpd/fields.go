@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,8 +50,8 @@ func (f *fields) principals(key string) []parley.PrincipalID {
 	return ids
 }
 
-// raw is a field that is a JSON object, compacted, nil where it is absent; null
-// is a mistake, for it is published as it is.
+// raw is a field that is a JSON object as it was sent, nil where it is absent;
+// null is a mistake, for it is published as it is.
 func (f *fields) raw(key string) parley.RawJSON {
 	text, ok := f.object[key]
 	if !ok {
@@ -62,9 +61,7 @@ func (f *fields) raw(key string) parley.RawJSON {
 		f.bad(key, "%s must be an object", key)
 		return nil
 	}
-	var b bytes.Buffer
-	f.fail(json.Compact(&b, text))
-	return b.Bytes()
+	return parley.RawJSON(text)
 }
 
 // objects is a field that must be an array of objects.

@@ -1,8 +1,8 @@
 package httpd
 
 import (
-	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +14,7 @@ type metrics struct {
 	requests   *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
 	failedAuth prometheus.Counter
+	other      *routeMetrics // of what is none of the routes
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -33,16 +34,52 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	reg.MustRegister(m.requests, m.seconds, m.failedAuth)
+	m.other = m.route("other", "other")
 	return m
 }
 
-func (m *metrics) observe(route, method string, status int, took time.Duration) {
-	if route == "" {
-		route, method = "other", "other"
+// routeMetrics are the counters of one route and method. Each is looked up by its
+// labels once, and is there from its first request on.
+type routeMetrics struct {
+	of           *metrics
+	path, method string
+
+	seconds atomic.Pointer[prometheus.Observer]
+	classes [6]atomic.Pointer[prometheus.Counter] // by the first digit of the status
+}
+
+// route returns the counters of a route; GET counts HEAD too.
+func (m *metrics) route(path, method string) *routeMetrics {
+	return &routeMetrics{of: m, path: path, method: method}
+}
+
+func (r *routeMetrics) class(n int) prometheus.Counter {
+	if c := r.classes[n].Load(); c != nil {
+		return *c
 	}
-	if method == http.MethodHead {
-		method = http.MethodGet
+	c := r.of.requests.WithLabelValues(r.path, r.method, strconv.Itoa(n)+"xx")
+	r.classes[n].Store(&c)
+	return c
+}
+
+func (r *routeMetrics) took() prometheus.Observer {
+	if o := r.seconds.Load(); o != nil {
+		return *o
 	}
-	m.requests.WithLabelValues(route, method, strconv.Itoa(status/100)+"xx").Inc()
-	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+	o := r.of.seconds.WithLabelValues(r.path)
+	r.seconds.Store(&o)
+	return o
+}
+
+// observe counts a request; of none of the routes where r is nil.
+func (m *metrics) observe(r *routeMetrics, status int, took time.Duration) {
+	if r == nil {
+		r = m.other
+	}
+	class := status / 100
+	if class >= len(r.classes) {
+		class = 0
+	}
+	r.class(class).Inc()
+	r.took().Observe(took.Seconds())
 }

@@ -18,7 +18,7 @@ const headerRequestID = "X-Request-Id"
 // is the ResponseWriter that handlers get.
 type exchange struct {
 	http.ResponseWriter
-	route  string            // the route's path, empty where there is none
+	route  *routeMetrics     // nil where there is none
 	who    *parley.Principal // nil until authenticated
 	status int               // zero until answered
 	bytes  int
@@ -78,7 +78,7 @@ func (s *Server) recover(x *exchange, r *http.Request) {
 // account tells the log and the metrics how a request ended. The query is left
 // out: strangers put tokens there.
 func (s *Server) account(x *exchange, r *http.Request, took time.Duration) {
-	s.metrics.observe(x.route, r.Method, x.status, took)
+	s.metrics.observe(x.route, x.status, took)
 	level := slog.LevelInfo
 	if surfaceOf(r.URL.Path) == SurfaceServer {
 		level = slog.LevelDebug

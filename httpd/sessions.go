@@ -59,7 +59,7 @@ func (s *Server) createSession(c *call) error {
 	if c.body.err != nil {
 		return c.body.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if e := parley.AsError(err); err != nil && e.Code == parley.CodeInvalidArgument && e.Field == "members" && c.who.Kind != parley.KindAgent {
 		// The engine speaks of members; the caller named one agent, who is none.
 		return &parley.Error{Code: parley.CodeNotFound, Message: "there is no such agent", Field: "bot_id", Err: err}
@@ -105,7 +105,7 @@ func (s *Server) listSessions(c *call) error {
 		return &parley.Error{Code: parley.CodeInvalidArgument, Message: "status must be active or closed", Field: "status"}
 	}
 	list := sessionList{Sessions: []session{}, Limit: limit, Offset: int(min(offset, 1<<31))}
-	err = s.eachConversation(c.r.Context(), c.who, func(conv *parley.Conversation) error {
+	err = s.eachConversation(c.ctx, c.who, func(conv *parley.Conversation) error {
 		if conv.Kind != parley.KindAgentDirect || status != "" && string(conv.Status) != status {
 			return nil
 		}
@@ -113,7 +113,7 @@ func (s *Server) listSessions(c *call) error {
 		if list.Total <= list.Offset || len(list.Sessions) == limit {
 			return nil
 		}
-		stays, err := s.Store.Stays(c.r.Context(), c.who.Org, conv.ID)
+		stays, err := s.Store.Stays(c.ctx, c.who.Org, conv.ID)
 		list.Sessions = append(list.Sessions, sessionOf(conv, stays))
 		return err
 	})
@@ -161,7 +161,7 @@ func (s *Server) read(c *call) (*sight, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.look(c.r.Context(), c.who, id)
+	return s.look(c.ctx, c.who, id)
 }
 
 // startSession has nothing to start: a session lives from its creation on.
@@ -173,10 +173,10 @@ func (s *Server) endSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Engine.Do(c.r.Context(), c.who, parley.CloseConversation{Conversation: id, Reason: "ended"}); err != nil {
+	if _, err := s.Engine.Do(c.ctx, c.who, parley.CloseConversation{Conversation: id, Reason: "ended"}); err != nil {
 		return err
 	}
-	v, err := s.look(c.r.Context(), c.who, id)
+	v, err := s.look(c.ctx, c.who, id)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (s *Server) sessionHistory(c *call) error {
 	if err != nil {
 		return err
 	}
-	messages, err := s.messages(c.r.Context(), v, 1, v.current(), limit, true)
+	messages, err := s.messages(c.ctx, v, 1, v.current(), limit, true)
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (s *Server) sessionMessage(c *call) error {
 	if c.body.err != nil {
 		return c.body.err
 	}
-	result, err := s.Engine.Do(c.r.Context(), c.who, cmd)
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
 		return err
 	}

@@ -36,13 +36,17 @@ type Config struct {
 // Relay publishes the events of all orgs. Its methods may be called concurrently;
 // Run at most once.
 type Relay struct {
-	store parley.Log
+	store parley.EncodedLog
 	bus   parley.Bus
 	log   *slog.Logger
 	poke  chan struct{}
 
 	published, pointers, failed atomic.Uint64
-	lastLogged                  time.Time // of a failed publish; Run's own
+
+	// Run's own:
+	lastLogged  time.Time // of a failed publish
+	lastOrg     parley.OrgID
+	lastSubject string
 }
 
 // New makes a Relay; Run makes it work.
@@ -50,7 +54,11 @@ func New(c Config) *Relay {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Relay{store: c.Store, bus: c.Bus, log: c.Logger, poke: make(chan struct{}, 1)}
+	store, ok := c.Store.(parley.EncodedLog)
+	if !ok {
+		store = encoder{c.Store}
+	}
+	return &Relay{store: store, bus: c.Bus, log: c.Logger, poke: make(chan struct{}, 1)}
 }
 
 // Poke says that there may be something to tell. It never blocks; pokes that come
@@ -111,7 +119,7 @@ func (r *Relay) Run(ctx context.Context) error {
 // drain tells everything that is committed now.
 func (r *Relay) drain(ctx context.Context) error {
 	for {
-		events, err := r.store.Sequence(ctx, batch)
+		events, err := r.store.SequenceEncoded(ctx, batch)
 		// What came with an error has been handed out and comes no second time.
 		for _, e := range events {
 			r.tell(e)
@@ -122,10 +130,10 @@ func (r *Relay) drain(ctx context.Context) error {
 	}
 }
 
-func (r *Relay) tell(e *parley.Event) {
+func (r *Relay) tell(e parley.EncodedEvent) {
 	data, pointer, err := encode(e)
 	if err == nil {
-		err = r.bus.Publish(parley.OrgSubject("log", e.Org), data)
+		err = r.bus.Publish(r.subject(e.Org), data)
 	}
 	if err != nil {
 		r.failed.Add(1)
@@ -139,4 +147,31 @@ func (r *Relay) tell(e *parley.Event) {
 	if pointer {
 		r.pointers.Add(1)
 	}
+}
+
+// subject is that of an org's log. Events come in runs of one org.
+func (r *Relay) subject(org parley.OrgID) string {
+	if org != r.lastOrg {
+		r.lastOrg, r.lastSubject = org, parley.OrgSubject("log", org)
+	}
+	return r.lastSubject
+}
+
+// encoder is a Log without the ability of an EncodedLog, given it.
+type encoder struct{ parley.Log }
+
+// SequenceEncoded implements parley.EncodedLog. An event that cannot be written is
+// left out: receivers read it from the store, or tell that they cannot.
+func (l encoder) SequenceEncoded(ctx context.Context, limit int) ([]parley.EncodedEvent, error) {
+	events, err := l.Sequence(ctx, limit)
+	encoded := make([]parley.EncodedEvent, 0, len(events))
+	for _, e := range events {
+		data, failed := parley.MarshalEvent(e)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		encoded = append(encoded, parley.EncodedEvent{ID: e.ID, Org: e.Org, Position: e.Position, Data: data})
+	}
+	return encoded, err
 }

@@ -28,10 +28,9 @@ type pointerFrame struct {
 var pointerPrefix = []byte(`{"pointer":`)
 
 // encode writes an event as it travels on the bus.
-func encode(e *parley.Event) (data []byte, pointer bool, err error) {
-	data, err = parley.MarshalEvent(e)
-	if err != nil || len(data) <= MaxInline {
-		return data, false, err
+func encode(e parley.EncodedEvent) (data []byte, pointer bool, err error) {
+	if len(e.Data) <= MaxInline {
+		return e.Data, false, nil
 	}
 	data, err = json.Marshal(pointerFrame{&Pointer{e.Org, e.Position}})
 	return data, true, err

@@ -7,6 +7,7 @@
 package jsonr
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -25,46 +26,30 @@ func (e *Error) Error() string { return e.Message }
 // Object is a JSON object, its values unread. The nil Object has no fields.
 type Object map[string]json.RawMessage
 
-// Parse reads text as exactly one JSON object. Of fields that are there twice
-// the last counts. The error is an *Error.
-func Parse(text []byte) (Object, error) {
-	if deeper(text, MaxDepth) {
-		return nil, &Error{Message: fmt.Sprintf("the JSON is nested deeper than %d", MaxDepth)}
-	}
-	var o Object
-	if err := json.Unmarshal(text, &o); err != nil {
-		if _, ok := err.(*json.UnmarshalTypeError); ok {
-			return nil, &Error{Message: "it must be one JSON object"}
-		}
-		return nil, &Error{Message: "it is not valid JSON"}
-	}
-	if o == nil {
-		return nil, &Error{Message: "it must be one JSON object"}
+func errDepth() *Error {
+	return &Error{Message: fmt.Sprintf("the JSON is nested deeper than %d", MaxDepth)}
+}
+
+// Parse reads text as exactly one JSON object and keeps nothing of it. Of fields
+// that are there twice the last counts. The error is an *Error.
+func Parse(text []byte) (Object, error) { return ParseOwned(bytes.Clone(text)) }
+
+// ParseOwned is Parse of a text that is the object's from then on: the values lie
+// in it.
+func ParseOwned(text []byte) (Object, error) {
+	o := Object{}
+	if _, err := Each(text, func(key string, value []byte) { o[key] = value }); err != nil {
+		return nil, err
 	}
 	return o, nil
 }
 
-// deeper reports whether text nests deeper than limit. It looks at brackets
-// outside of strings only, so it is right for any valid JSON and harmless for
-// the rest.
-func deeper(text []byte, limit int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > limit {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
+// String is the string that a valid JSON value is; false where it is none.
+func String(value []byte) (string, bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return "", false
 	}
-	return false
+	return unquote(value), true
 }
 
 // Has reports whether the field is there and not null.
@@ -75,6 +60,9 @@ func (o Object) Has(key string) bool {
 
 // Text returns a string field; ok is false where it is absent.
 func (o Object) Text(key string) (s string, ok bool, err error) {
+	if s, ok = String(o[key]); ok {
+		return s, true, nil
+	}
 	ok, err = o.read(key, "a string", &s)
 	return s, ok, err
 }

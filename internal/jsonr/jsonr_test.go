@@ -1,6 +1,7 @@
 package jsonr
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -82,19 +83,68 @@ func TestFieldsOfTheWrongType(t *testing.T) {
 	}
 }
 
-// FuzzParse: what it takes is a JSON object and nothing else.
+// FuzzParse: it takes what encoding/json takes for an object, to a depth, and finds
+// the same fields.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,"]"]}`, `null`, `{"a":1}x`, nested(64), nested(65), `{"\ud800":"\\\""}`} {
+	for _, s := range []string{
+		`{}`, `{"a":[1,"]"]}`, `null`, `{"a":1}x`, nested(64), nested(65), `{"\ud800":"\\\""}`, " {\t\"a\" : [ ] ,\r\n\"b\":{} } ",
+		`{"n":[0,-0,1.5e+10,-12E-3,10]}`, `{"n":01}`, `{"n":1.}`, `{"n":1e}`, `{"n":-}`, `{"n":+1}`, `{"a":tru}`, `{"a":true,}`, `{,}`, `{"a"}`,
+		"{\"a\":\"\x01\"}", `{"a":"\u12g4"}`, `{"a":"\x"}`, "{\"\xff\":\"\xff\"}", `{"a":1,"a":"é\u00e9"}`, `{"a":[[],[1,{}],null,false]}`, `[`, `{"a":[1,]}`, `{"a":"`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		o, err := Parse(text)
+		var want map[string]json.RawMessage
+		wantErr := json.Unmarshal(text, &want)
 		if err != nil {
+			if wantErr == nil && want != nil && !strings.Contains(err.Error(), "deeper") {
+				t.Fatalf("Parse refused %q: %v", text, err)
+			}
 			return
 		}
-		var any map[string]any
-		if err := json.Unmarshal(text, &any); err != nil || len(any) != len(o) {
-			t.Fatalf("Parse took %q: %v", text, err)
+		if wantErr != nil || len(want) != len(o) {
+			t.Fatalf("Parse took %q: %v", text, wantErr)
+		}
+		for key, value := range want {
+			if string(o[key]) != string(value) {
+				t.Fatalf("%q: %q is %q, want %q", text, key, o[key], value)
+			}
+			var s string
+			if json.Unmarshal(value, &s) == nil && value[0] == '"' {
+				if got, ok, err := o.Text(key); got != s || !ok || err != nil {
+					t.Fatalf("%q: %q reads as %q, want %q", text, key, got, s)
+				}
+			}
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, text); err != nil || string(Compact(nil, text)) != compact.String() {
+			t.Fatalf("Compact(%q) is %q", text, Compact(nil, text))
+		}
+		if is, _ := Each(text, func(string, []byte) {}); is != (len(text) == compact.Len()) {
+			t.Fatalf("%q: compact is %v", text, is)
 		}
 	})
+}
+
+func TestParseKeepsNothingOfTheText(t *testing.T) {
+	text := []byte(`{"a":"x"}`)
+	o, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(text)
+	if string(o["a"]) != `"x"` {
+		t.Errorf("a became %q", o["a"])
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := []byte(`{"type":"order.placed","channel":"shop","data":{"id":"o-1048576","total":12.5,"text":"` + strings.Repeat("abcdefghij ", 18) + `"}}`)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := ParseOwned(text); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -83,6 +83,28 @@ func (q *queue) drop(events []queuedEvent) {
 // Sequence implements parley.Log. What was committed before the store was opened
 // is not handed out: this process's listeners read it from the log.
 func (s *Store) Sequence(ctx context.Context, limit int) ([]*parley.Event, error) {
+	return sequence(ctx, s, limit,
+		func(q queuedEvent) *parley.Event { return q.event },
+		func(e *parley.Event) (*parley.Event, error) { return e, nil })
+}
+
+// SequenceEncoded implements parley.EncodedLog.
+func (s *Store) SequenceEncoded(ctx context.Context, limit int) ([]parley.EncodedEvent, error) {
+	return sequence(ctx, s, limit,
+		func(q queuedEvent) parley.EncodedEvent {
+			return parley.EncodedEvent{ID: q.event.ID, Org: q.org, Position: q.event.Position, Data: q.data}
+		},
+		func(e *parley.Event) (parley.EncodedEvent, error) {
+			data, err := parley.MarshalEvent(e)
+			return parley.EncodedEvent{ID: e.ID, Org: e.Org, Position: e.Position, Data: data}, err
+		})
+}
+
+// sequence takes the next events of the queue: held makes what is asked for of one
+// that is in memory, read of one that was read from the table.
+func sequence[T any](
+	ctx context.Context, s *Store, limit int, held func(queuedEvent) T, read func(*parley.Event) (T, error),
+) ([]T, error) {
 	if s.closing.Load() {
 		return nil, errClosed
 	}
@@ -96,28 +118,37 @@ func (s *Store) Sequence(ctx context.Context, limit int) ([]*parley.Event, error
 		return nil, err
 	}
 	next := q.peek(limit)
-	events := make([]*parley.Event, 0, len(next))
+	list := make([]T, 0, len(next))
 	for start := 0; start < len(next); {
-		if e := next[start].event; e != nil {
-			events = append(events, e)
+		if next[start].event != nil {
+			list = append(list, held(next[start]))
 			start++
 			continue
 		}
-		end := start + 1
-		for end < len(next) && next[end].event == nil && next[end].org == next[start].org {
-			end++
-		}
-		offsets := make([]uint64, 0, end-start)
-		for _, e := range next[start:end] {
-			offsets = append(offsets, e.pos)
-		}
-		read, err := s.eventsAt(ctx, next[start].org, offsets)
+		events, end, err := s.readQueued(ctx, next, start)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, read...)
+		for _, e := range events {
+			v, err := read(e)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
 		start = end
 	}
 	q.drop(next)
-	return events, nil
+	return list, nil
+}
+
+// readQueued reads the events of one org that follow each other in the queue from
+// start to end and are not in memory.
+func (s *Store) readQueued(ctx context.Context, next []queuedEvent, start int) (events []*parley.Event, end int, err error) {
+	var offsets []uint64
+	for end = start; end < len(next) && next[end].event == nil && next[end].org == next[start].org; end++ {
+		offsets = append(offsets, next[end].pos)
+	}
+	events, err = s.eventsAt(ctx, next[start].org, offsets)
+	return events, end, err
 }

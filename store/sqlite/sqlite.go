@@ -32,7 +32,10 @@ type Store struct {
 	closing atomic.Bool
 }
 
-var _ parley.Store = (*Store)(nil)
+var (
+	_ parley.Store      = (*Store)(nil)
+	_ parley.EncodedLog = (*Store)(nil)
+)
 
 // Open opens the file, making it and its directory where they do not exist, and
 // brings its schema up to date. Where cfg.Exclusive is set and another server
