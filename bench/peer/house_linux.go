@@ -1,0 +1,228 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/auth"
+	"github.com/parley-chat/parley/bench/load"
+	"github.com/parley-chat/parley/bench/proc"
+)
+
+// House is a Parley that runs, in a process of its own or in this one.
+type House struct {
+	Addr string
+	Mint func(auth.Claims) (string, error)
+	TLS  *tls.Config // how it is reached; nil: without TLS
+	Proc *proc.Proc  // nil: in this process
+
+	client http.Client
+}
+
+// Token is an access token for a user, or for the back end that publishes where
+// kind is parley.KindService.
+func (h *House) Token(user string, kind parley.PrincipalKind) (string, error) {
+	c := auth.Claims{Subject: parley.PrincipalID(user), Org: Org, Kind: kind, TTL: 24 * time.Hour}
+	if kind == parley.KindService {
+		c.Scopes = []parley.Scope{
+			parley.ScopeEventsPublish, parley.ScopeEventsSubscribe, parley.ScopeConversationsRead,
+			parley.ScopeConversationsWrite, parley.ScopeSystemPublish,
+		}
+	}
+	return h.Mint(c)
+}
+
+// Post sends a request and reads the answer into out, where that is not nil.
+func (h *House) Post(ctx context.Context, path, token string, body, out any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	scheme := "http"
+	if h.TLS != nil {
+		scheme = "https"
+		h.client.Transport = &http.Transport{TLSClientConfig: h.TLS, MaxIdleConnsPerHost: 8}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+h.Addr+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := h.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	said, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("POST %s: %s: %.300s", path, answer.Status, said)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(said, out)
+}
+
+// User is the name of the i-th listener.
+func User(i int) string { return fmt.Sprintf("user_%05d", i) }
+
+const publisherName = "publisher"
+
+// Conversation makes a conversation of the publisher with others.
+func (h *House) Conversation(ctx context.Context, token string, members []string) (string, error) {
+	var made struct{ ID string }
+	err := h.Post(ctx, "/v1/chat/conversations", token, map[string]any{"type": "group", "name": "bench", "participant_ids": members}, &made)
+	return made.ID, err
+}
+
+// spoken is what a plan comes to on one surface.
+type spoken struct {
+	house         *House
+	surface       Surface
+	plan          *Plan
+	addr          netip.AddrPort
+	tokens        []string // of the listeners
+	user, service string   // tokens of who publishes: a member of the conversations, and the back end
+	conversations []string // one for each topic; nil where topics are channels
+}
+
+func (h *House) target(ctx context.Context, s Surface, plan *Plan) (*Target, error) {
+	v := &spoken{house: h, surface: s, plan: plan}
+	var err error
+	if v.addr, err = netip.ParseAddrPort(h.Addr); err != nil {
+		return nil, err
+	}
+	if v.user, err = h.Token(publisherName, parley.KindUser); err != nil {
+		return nil, err
+	}
+	if v.service, err = h.Token("backend", parley.KindService); err != nil {
+		return nil, err
+	}
+	v.tokens = make([]string, plan.Total())
+	for i := range v.tokens {
+		if v.tokens[i], err = h.Token(User(i), parley.KindUser); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Conversations || s == Bot || s == Chat {
+		if err := v.converse(ctx); err != nil {
+			return nil, err
+		}
+	}
+	t := &Target{Proc: h.Proc, Addr: v.addr, Listener: v.listener, Publisher: v.publisher, Template: v.template}
+	if s == Chat {
+		t.Scan.Key = []byte(`"seq_num":`)
+	}
+	return t, nil
+}
+
+// converse makes a conversation of each topic.
+func (v *spoken) converse(ctx context.Context) error {
+	for topic := range v.plan.Topics {
+		members := make([]string, v.plan.Listeners)
+		for i := range members {
+			members[i] = User(topic*v.plan.Listeners + i)
+		}
+		id, err := v.house.Conversation(ctx, v.user, members)
+		if err != nil {
+			return err
+		}
+		v.conversations = append(v.conversations, id)
+	}
+	return nil
+}
+
+func (v *spoken) listener(i int) *load.Dial {
+	topic := i / v.plan.Listeners
+	d := &load.Dial{Addr: v.addr, Opcode: load.OpText, Topic: topic, TLS: v.house.TLS}
+	token := "token=" + url.QueryEscape(v.tokens[i])
+	switch v.surface {
+	case Events:
+		d.Request = upgrade(v.addr, "/realtime?"+token+"&client_id=bench&channels="+v.channel(topic))
+	case Topics:
+		d.Request = upgrade(v.addr, "/ws/topics?"+token)
+		d.Steps = []load.Step{{
+			Send: fmt.Appendf(nil, `{"op":"subscribe","id":"1","topics":[%q]}`, v.pattern(topic)), Expect: `"op":"subscribed"`,
+		}}
+	case Bot:
+		d.Request = upgrade(v.addr, "/ws?"+token, "Sec-WebSocket-Protocol: parley.bot")
+		d.Steps = []load.Step{ // a subscription is not acknowledged; frames are taken in order
+			{Send: fmt.Appendf(nil, `{"type":"subscribe","session_id":%q}`, v.conversations[topic])},
+			{Send: []byte(`{"type":"ping"}`), Expect: `"pong"`},
+		}
+	case Chat:
+		d.Request = upgrade(v.addr, "/ws?"+token, "Sec-WebSocket-Protocol: parley.chat")
+		d.Steps = []load.Step{{
+			Send: fmt.Appendf(nil, `{"action":"subscribe","conversation_ids":[%q]}`, v.conversations[topic]), Expect: `"subscribed"`,
+		}}
+	}
+	return d
+}
+
+// channel is the channel of a topic.
+func (v *spoken) channel(topic int) string { return fmt.Sprintf("bench%d", topic) }
+
+// resource is what a topic's events are of.
+func (v *spoken) resource(topic int) string {
+	if v.conversations != nil {
+		return v.conversations[topic]
+	}
+	return "room"
+}
+
+func (v *spoken) event() string {
+	if v.plan.Durable {
+		return typeKept
+	}
+	return typeLive
+}
+
+func (v *spoken) pattern(topic int) string {
+	return fmt.Sprintf("events.%s.%s.%s.%s", Org, v.channel(topic), v.event(), v.resource(topic))
+}
+
+// says reports whether the surface tells custom events; the others tell messages.
+func (v *spoken) custom() bool { return v.surface == Events || v.surface == Topics }
+
+func (v *spoken) publisher(int) *load.Dial {
+	d := &load.Dial{Addr: v.addr, Opcode: load.OpText, Topic: load.NoTopic, TLS: v.house.TLS}
+	if !v.custom() {
+		d.Request = upgrade(v.addr, "/ws?token="+url.QueryEscape(v.user), "Sec-WebSocket-Protocol: parley.bot")
+	}
+	return d
+}
+
+// template is what publishes a message of a topic. Custom events are published as
+// back ends do; messages are sent as people send them, on a socket of the bot
+// surface.
+func (v *spoken) template(topic int) []byte {
+	if !v.custom() {
+		text, _ := json.Marshal(string(load.Payload(topic, "")))
+		return fmt.Appendf(nil, `{"type":"message","session_id":%q,"content":%s}`, v.conversations[topic], text)
+	}
+	fields := `"id":"room"`
+	if v.conversations != nil {
+		fields = fmt.Sprintf(`"conversation_id":%q`, v.conversations[topic])
+	}
+	body := fmt.Sprintf(`{"type":%q,"channel":%q,"data":%s}`, v.event(), v.channel(topic), load.Payload(topic, fields))
+	return Request(v.addr, "/api/events/publish", v.service, body)
+}
+
+// Request is an HTTP request that posts JSON on a connection that is kept.
+func Request(a netip.AddrPort, path, token, body string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		path, a, token, len(body), body)
+}
