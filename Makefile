@@ -18,13 +18,16 @@ BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sq
 GOLANGCI_LINT := 2.15.0
 GOVULNCHECK := v1.8.0
 
-.PHONY: help build test race postgres fmt-check vet fuzz bench lint fmt generate vuln cover run clean
+.PHONY: help build peers test race postgres fmt-check vet fuzz bench lint fmt generate vuln cover run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/parley
 	go build -o bin/parley ./cmd/parley
+
+peers: ## build bin/parley-bench-peers, what "parley bench" measures besides
+	go build -C bench/peers -o $(CURDIR)/bin/parley-bench-peers .
 
 test: postgres fmt-check vet race ## the check: formatting, vet, all tests under the race detector
 

@@ -44,7 +44,7 @@ func mask(b []byte) {
 		b = b[8:]
 	}
 	for i := range b {
-		b[i] ^= byte(uint32(maskKey) >> (8 * i))
+		b[i] ^= byte(uint32(maskKey) >> (8 * (i % 4)))
 	}
 }
 

@@ -50,7 +50,7 @@ func markAt(b []byte, at int) (Mark, bool) {
 		return Mark{}, false
 	}
 	return Mark{
-		Topic: uint16(unhex(binary.LittleEndian.Uint64(b[0:8]))),
+		Topic: uint16(unhex(binary.LittleEndian.Uint64(b[0:8]) >> 32 << 32)),
 		Seq:   unhex(binary.LittleEndian.Uint64(b[8:16])),
 		At:    uint64(unhex(binary.LittleEndian.Uint64(b[16:24])))<<32 | uint64(unhex(binary.LittleEndian.Uint64(b[24:32]))),
 	}, true

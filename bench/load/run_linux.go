@@ -34,14 +34,15 @@ type Result struct {
 	Lost       int           // over the whole run, as the rest
 	Doubled    int
 	Reordered  int
-	Disconnect error // why the first connection was lost; nil where none was
+	Disconnect error  // why the first connection was lost; nil where none was
+	Answer     string // what the server last told a publisher, where messages were lost
 }
 
 // Err says what was wrong with the deliveries; nil where nothing was.
 func (r *Result) Err() error {
 	var errs []error
 	if r.Lost > 0 {
-		errs = append(errs, fmt.Errorf("%d messages were lost", r.Lost))
+		errs = append(errs, fmt.Errorf("%d messages were lost (publishers were last told %q)", r.Lost, r.Answer))
 	}
 	if r.Doubled > 0 {
 		errs = append(errs, fmt.Errorf("%d messages came twice", r.Doubled))
@@ -108,6 +109,11 @@ func (l *Loop) Run(t Traffic) (*Result, error) {
 	r.Latency.Merge(&l.hist) // with the stragglers
 	if l.count.Dropped > disconnects {
 		r.Disconnect = firstError(l.all)
+	}
+	for _, c := range l.publishers {
+		if len(c.Said) > 0 && r.Lost > 0 {
+			r.Answer = string(c.Said)
+		}
 	}
 	return r, nil
 }

@@ -194,20 +194,22 @@ func (v *spoken) pattern(topic int) string {
 	return fmt.Sprintf("events.%s.%s.%s.%s", Org, v.channel(topic), v.event(), v.resource(topic))
 }
 
-// says reports whether the surface tells custom events; the others tell messages.
+// custom reports whether the surface tells custom events; the others tell messages.
 func (v *spoken) custom() bool { return v.surface == Events || v.surface == Topics }
 
 func (v *spoken) publisher(int) *load.Dial {
 	d := &load.Dial{Addr: v.addr, Opcode: load.OpText, Topic: load.NoTopic, TLS: v.house.TLS}
-	if !v.custom() {
+	if v.custom() {
+		d.Request = upgrade(v.addr, "/ws/topics?token="+url.QueryEscape(v.service))
+	} else {
 		d.Request = upgrade(v.addr, "/ws?token="+url.QueryEscape(v.user), "Sec-WebSocket-Protocol: parley.bot")
 	}
 	return d
 }
 
 // template is what publishes a message of a topic. Custom events are published as
-// back ends do; messages are sent as people send them, on a socket of the bot
-// surface.
+// back ends do, on a socket of the topics surface; messages are sent as people
+// send them, on one of the bot surface.
 func (v *spoken) template(topic int) []byte {
 	if !v.custom() {
 		text, _ := json.Marshal(string(load.Payload(topic, "")))
@@ -217,8 +219,7 @@ func (v *spoken) template(topic int) []byte {
 	if v.conversations != nil {
 		fields = fmt.Sprintf(`"conversation_id":%q`, v.conversations[topic])
 	}
-	body := fmt.Sprintf(`{"type":%q,"channel":%q,"data":%s}`, v.event(), v.channel(topic), load.Payload(topic, fields))
-	return Request(v.addr, "/api/events/publish", v.service, body)
+	return fmt.Appendf(nil, `{"op":"publish","source":%q,"name":%q,"payload":%s}`, v.channel(topic), v.event(), load.Payload(topic, fields))
 }
 
 // Request is an HTTP request that posts JSON on a connection that is kept.

@@ -57,7 +57,6 @@ demo_agent: false
 ephemeral_type: [load.tick]
 log_level: warn
 drain_timeout: 1s
-admin_listen: ""
 limits:
   events_sockets_user: 1000
   principal_sockets: 100000
@@ -100,7 +99,11 @@ func (p Parley) serve(ctx context.Context, env *Env, plan *Plan, dir string) (*H
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("listen: %s\ndata: %s\norg: %s\n", addr, dir, Org) + settings
+	admin, err := proc.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("listen: %s\nadmin_listen: %s\ndata: %s\norg: %s\n", addr, admin, dir, Org) + settings
 	house := &House{Addr: addr.String(), Mint: keys.Mint}
 	if plan.TLS {
 		if house.TLS, err = certify(dir); err != nil {

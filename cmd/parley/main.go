@@ -42,6 +42,7 @@ type cli struct {
 	Key     keyCmd     `cmd:"" help:"Create, list and revoke API keys of back ends."`
 	Chat    chatCmd    `cmd:"" help:"Talk with an agent: each line of the input is a message."`
 	Config  configCmd  `cmd:"" help:"Print the effective configuration, each value with its source."`
+	Bench   benchCmd   `cmd:"" help:"Measure this server and others on this machine."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
