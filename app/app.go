@@ -128,9 +128,7 @@ func (a *App) build(runLog parley.RunLog) (public, operators http.Handler) {
 		Engine: a.engine, Auth: a.auth, Store: a.store,
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
 		MintUser: a.mintUser, Listening: a.hub.Listening, Limits: a.cfg.Limits,
-		Sockets: map[string]http.Handler{
-			"/realtime": a.conns.Events(), "/ws": a.conns.Shared(), "/ws/": a.conns.Shared(), "/ws/topics": a.conns.Topics(),
-		},
+		Sockets:        a.conns.Doors(),
 		AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies, PublicURL: a.cfg.PublicURL,
 		Ready: a.Ready, FailedAuth: failures, Logger: a.log, Metrics: a.metrics,
 	})

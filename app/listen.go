@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/parley-chat/parley/conn"
 	"github.com/parley-chat/parley/httpd"
 )
 
@@ -16,6 +18,9 @@ import (
 type door struct {
 	net.Listener
 	server *http.Server
+	// sockets are let in before the server, with secured where that is set.
+	sockets bool
+	secured *tls.Config
 }
 
 // listen opens the doors; nobody is served yet. The operators' one is left out
@@ -30,33 +35,41 @@ func (a *App) listen(public, operators http.Handler) error {
 		// WebSocket upgrades are HTTP/1.1.
 		secured = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 	}
-	if err := a.open("listen", a.cfg.Listen, secured, public); err != nil || a.cfg.AdminListen == "" {
+	if err := a.open("listen", a.cfg.Listen, public); err != nil {
 		return err
 	}
-	return a.open("admin_listen", a.cfg.AdminListen, nil, operators)
+	a.doors[0].sockets, a.doors[0].secured = true, secured
+	if a.cfg.AdminListen == "" {
+		return nil
+	}
+	return a.open("admin_listen", a.cfg.AdminListen, operators)
 }
 
 // open opens one door at the address that a setting names.
-func (a *App) open(setting, address string, secured *tls.Config, h http.Handler) error {
-	l, err := net.Listen("tcp", address)
+func (a *App) open(setting, address string, h http.Handler) error {
+	// Sockets are pinged, and requests have deadlines: the system needs not ask
+	// whether who is there is alive.
+	system := net.ListenConfig{KeepAlive: -1}
+	l, err := system.Listen(context.Background(), "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("another process listens on %s already (%s): %w", address, setting, syscall.EADDRINUSE)
 	case err != nil:
 		return fmt.Errorf("%s: %w", setting, err)
 	}
-	if secured != nil {
-		l = tls.NewListener(l, secured)
-	}
-	a.doors = append(a.doors, door{l, httpd.NewHTTPServer(h, a.log)})
+	a.doors = append(a.doors, door{Listener: l, server: httpd.NewHTTPServer(h, conn.TLS, a.log)})
 	return nil
 }
 
 // serve lets clients and operators in.
 func (a *App) serve() {
 	for _, d := range a.doors {
+		l := d.Listener
+		if d.sockets {
+			l = a.conns.Front(l, d.secured)
+		}
 		a.wg.Go(func() {
-			if err := d.server.Serve(d.Listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := d.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				a.log.Error("serving ended", "addr", d.Addr().String(), "error", err)
 			}
 		})

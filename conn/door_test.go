@@ -58,11 +58,13 @@ func TestRefusals(t *testing.T) {
 		{"a path below a bot's", "/ws/demo/more?token=" + user, nil, 404, "NOT_FOUND"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, resp := dialRaw(t, h.addr, test.path, test.header)
-			if c != nil {
-				t.Fatal("was let in")
+			for _, addr := range []string{h.addr, h.plain} {
+				c, resp := dialRaw(t, addr, test.path, test.header)
+				if c != nil {
+					t.Fatal("was let in")
+				}
+				refusedWith(t, resp, test.status, test.code)
 			}
-			refusedWith(t, resp, test.status, test.code)
 		})
 	}
 	if n := h.server.Counted(); n != 0 {
@@ -102,9 +104,11 @@ func refusedWith(t *testing.T, resp *http.Response, status int, code string) {
 // Version 13 is the only one there is; the answer to another says so.
 func TestOtherVersionIsRefused(t *testing.T) {
 	h := openHouse(t)
-	c, resp := dialRaw(t, h.addr, "/ws?token="+h.mint("ada"), http.Header{"Sec-Websocket-Version": {"8"}})
-	if c != nil || resp.StatusCode != http.StatusUpgradeRequired || resp.Header.Get("Sec-WebSocket-Version") != "13" {
-		t.Errorf("got %v", resp)
+	for _, addr := range []string{h.addr, h.plain} {
+		c, resp := dialRaw(t, addr, "/ws?token="+h.mint("ada"), http.Header{"Sec-Websocket-Version": {"8"}})
+		if c != nil || resp.StatusCode != http.StatusUpgradeRequired || resp.Header.Get("Sec-WebSocket-Version") != "13" {
+			t.Errorf("got %v", resp)
+		}
 	}
 	eventually(t, "the place is free", func() bool { return h.server.Counted() == 0 })
 }

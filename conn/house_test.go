@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -89,7 +90,8 @@ type house struct {
 	engine *engine.Engine
 	hub    *hub.Hub
 	server *conn.Server
-	addr   string
+	addr   string // of a Front
+	plain  string // of net/http alone
 	log    *safeBuffer
 }
 
@@ -156,20 +158,27 @@ func openHouseWith(t testing.TB, configure func(*conn.Config), changes ...func(*
 	configure(&cfg)
 	h.server = conn.New(cfg)
 	mux := http.NewServeMux()
-	mux.Handle("/realtime", h.server.Events())
-	mux.Handle("/ws", h.server.Shared())
-	mux.Handle("/ws/", h.server.Shared())
-	mux.Handle("/ws/topics", h.server.Topics())
+	for path, door := range h.server.Doors() {
+		mux.Handle(path, door)
+	}
 	web := httptest.NewServer(mux)
-	h.addr = web.Listener.Addr().String()
+	h.plain = web.Listener.Addr().String()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = tcp.Addr().String()
+	fronted := &http.Server{Handler: mux, ErrorLog: web.Config.ErrorLog}
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = fronted.Serve(h.server.Front(tcp, nil)) })
 
 	ctx, cancel := context.WithCancel(context.Background())
-	var parts sync.WaitGroup
 	parts.Go(func() { _ = told.Run(ctx) })
 	parts.Go(func() { _ = h.engine.Run(ctx) })
 	t.Cleanup(func() {
 		h.server.Close()
 		web.Close()
+		_ = fronted.Close()
 		h.hub.Close()
 		_ = h.engine.Stop(context.Background())
 		cancel()

@@ -71,6 +71,7 @@ type Server struct {
 	clients  map[string]*Conn // events surface: by org, principal and client_id
 	counts   map[string]int   // sockets by what limits count
 	revoked  map[credential]time.Time
+	fronts   []*Front
 	parked   map[*Conn]struct{} // wait until Fresh holds; nil where nobody waits
 	refusing bool               // who comes is refused
 	draining bool               // and who was let in is told to come back
@@ -229,6 +230,12 @@ func (s *Server) Close() {
 	s.refusing, s.draining, s.closed = true, true, true
 	s.mu.Unlock()
 	s.cancel()
+	s.mu.Lock()
+	fronts := s.fronts
+	s.mu.Unlock()
+	for _, f := range fronts {
+		f.abort()
+	}
 	for _, c := range s.list() {
 		_ = c.nc.Close()
 	}

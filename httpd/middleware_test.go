@@ -214,7 +214,7 @@ func TestAdmin(t *testing.T) {
 // A header without bound is refused before a route sees it.
 func TestHTTPServerBoundsHeaders(t *testing.T) {
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = httpd.NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	s.Config = httpd.NewHTTPServer(http.NotFoundHandler(), nil, slog.New(slog.DiscardHandler))
 	s.Start()
 	defer s.Close()
 	for size, want := range map[int]int{8 << 10: http.StatusNotFound, 64 << 10: http.StatusRequestHeaderFieldsTooLarge} {

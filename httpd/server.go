@@ -6,7 +6,9 @@ package httpd
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -129,8 +131,10 @@ func (s *Server) doors() http.Handler {
 // NewHTTPServer makes the http.Server that both listeners use, with its bounds
 // set: a header in 10 s and 32 KiB, a request in 30 s, an answer in 60 s, and two
 // idle minutes between requests. None of them touches a socket that was upgraded.
-func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+// Connections may come secured already: state tells how, or nil; a nil state is
+// that of connections that are not.
+func NewHTTPServer(h http.Handler, state func(net.Conn) *tls.ConnectionState, log *slog.Logger) *http.Server {
+	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -139,4 +143,23 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelInfo),
 	}
+	if state == nil {
+		return s
+	}
+	s.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		if secured := state(nc); secured != nil {
+			return context.WithValue(ctx, securedKey{}, secured)
+		}
+		return ctx
+	}
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if secured, ok := r.Context().Value(securedKey{}).(*tls.ConnectionState); ok {
+			r.TLS = secured // the request is the server's own: nobody else has it yet
+		}
+		h.ServeHTTP(w, r)
+	})
+	return s
 }
+
+// securedKey is the key of a connection's *tls.ConnectionState.
+type securedKey struct{}
