@@ -46,6 +46,7 @@ type Worker struct {
 	wake   chan struct{}
 	slots  chan struct{} // one token for each answer at work
 	lanes  lanes
+	passed passed
 	orgs   map[parley.OrgID]*tail // Run's own
 }
 
@@ -82,7 +83,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	stop, err := w.cfg.Bus.Subscribe("log.*", func(string, string, []byte) { w.poke() })
+	stop, err := w.cfg.Bus.Subscribe("log.*", func(_, _ string, data []byte) {
+		if w.passed.hear(data) {
+			w.poke()
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("agent worker: %w", err)
 	}
@@ -155,6 +160,7 @@ func (w *Worker) follow(ctx context.Context) error {
 			}
 			w.orgs[org] = t
 		}
+		t.at = w.passed.after(org, t.at, head)
 		if err := t.read(ctx, head); err != nil {
 			return fmt.Errorf("org %s: %w", org, err)
 		}

@@ -325,6 +325,28 @@ func TestALargeEventTravelsAsAPointer(t *testing.T) {
 	}
 }
 
+func TestPeekTellsWhatDecodeDoes(t *testing.T) {
+	plain, escaped, member := event(7, `{"body":{"org":"x","type":"y","position":{"offset":1}}}`), event(8, "{}"), event(9, "{}")
+	escaped.Org = `org "a"`
+	member.Type, member.Conversation = parley.MemberLeft, parley.ConversationID{1}
+	member.Channel, member.Body = `c","type":"x`, &parley.MemberBody{}
+	for _, e := range []*parley.Event{plain, escaped, member} {
+		h, ok := Peek(encoded(t, e).Data)
+		if want := (Header{e.Org, e.Type, e.Position}); ok != (e != escaped) || ok && h != want {
+			t.Errorf("got %+v, %v, want %+v", h, ok, want)
+		}
+	}
+	pointer, _, err := encode(encoded(t, event(1, `{"x":"`+strings.Repeat("x", MaxInline)+`"}`)))
+	if _, ok := Peek(pointer); ok || err != nil {
+		t.Errorf("a pointer was taken for an event (%v)", err)
+	}
+	for _, text := range []string{``, `{}`, `null`, `{"org":"o","type":"t","position":{"offset":x},"body":{}}`} {
+		if h, ok := Peek([]byte(text)); ok {
+			t.Errorf("%s was read as %+v", text, h)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	data, _, err := encode(encoded(f, event(1, "{}")))
 	if err != nil {
@@ -340,5 +362,6 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && (e == nil) == (p == nil) {
 			t.Fatalf("%q: event %v, pointer %v", data, e, p)
 		}
+		Peek(data)
 	})
 }
