@@ -103,7 +103,16 @@ type (
 		// where a publish is answered only if it fails (topics), or over HTTP.
 		Ref string
 	}
+	// PublishBatch tells many events, at most MaxPublishBatch: each is judged as by
+	// itself, in order, under the same rules, limits and idempotency keys. Those that
+	// are refused take nothing from the others, which are stored in one transaction:
+	// all of them or, with an error for the command, none. Once the rate limit refuses
+	// one, it refuses the rest. Result.Batch tells what became of each.
+	PublishBatch struct{ Events []PublishEvent }
 )
+
+// MaxPublishBatch is how many events a PublishBatch may hold.
+const MaxPublishBatch = 1000
 
 func (Authenticate) command()       {}
 func (Subscribe) command()          {}
@@ -118,6 +127,7 @@ func (CloseConversation) command()  {}
 func (PostMessage) command()        {}
 func (SetTyping) command()          {}
 func (PublishEvent) command()       {}
+func (PublishBatch) command()       {}
 
 func (Authenticate) connCommand() {}
 func (Subscribe) connCommand()    {}
@@ -140,4 +150,14 @@ type Result struct {
 	// Repeated says that an idempotency key or a pair was known already: the answer
 	// is the first one's.
 	Repeated bool
+	// Batch is set by PublishBatch: an outcome for each of its events, in their order.
+	Batch []Outcome
+}
+
+// Outcome is what became of one event of a PublishBatch: the event, or why it was
+// refused. Exactly one of Event and Err is not nil.
+type Outcome struct {
+	Event    *Event
+	Repeated bool // as Result.Repeated
+	Err      *Error
 }

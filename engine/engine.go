@@ -118,7 +118,8 @@ func (e *Engine) do(ctx context.Context, p *parley.Principal, cmd parley.Command
 		return parley.Result{}, parley.Errorf(parley.CodeForbidden, "this id belongs to an agent")
 	}
 	scope := parley.ScopeConversationsWrite
-	if _, ok := cmd.(parley.PublishEvent); ok {
+	switch cmd.(type) {
+	case parley.PublishEvent, parley.PublishBatch:
 		scope = parley.ScopeEventsPublish
 	}
 	if !p.Can(scope) {
@@ -139,6 +140,8 @@ func (e *Engine) do(ctx context.Context, p *parley.Principal, cmd parley.Command
 		return e.setTyping(ctx, p, cmd)
 	case parley.PublishEvent:
 		return e.publishEvent(ctx, p, cmd)
+	case parley.PublishBatch:
+		return e.publishBatch(ctx, p, cmd)
 	}
 	return parley.Result{}, fmt.Errorf("%T is not a command of the engine", cmd)
 }

@@ -75,7 +75,8 @@ func (pub *publishing) address(ev *parley.Event, c *parley.Conversation, isMembe
 }
 
 // publish stores the event; under a key that is known already it answers with
-// what was published first.
+// what was published first. What it refuses, with an *Error, it refuses before it
+// has written anything.
 func (w *write) publish(pub *publishing) (parley.Result, error) {
 	ev := pub.event(w.engine, w.caller, parley.Durable)
 	ev.Time = w.now
@@ -83,7 +84,7 @@ func (w *write) publish(pub *publishing) (parley.Result, error) {
 	if err != nil {
 		return parley.Result{}, err
 	}
-	repeated, err := w.claim(pub, ev)
+	repeated, hash, err := w.published(pub, ev)
 	if err != nil {
 		return parley.Result{}, err
 	}
@@ -98,6 +99,11 @@ func (w *write) publish(pub *publishing) (parley.Result, error) {
 	}
 	if c != nil && len(ev.Targets) == 0 && len(pub.Targets) > 0 {
 		return parley.Result{}, errNoTarget()
+	}
+	if hash != nil {
+		if err := w.RecordPublished(ev.Org, ev.Actor, pub.IdempotencyKey, ev.ID, ev.Time, hash); err != nil {
+			return parley.Result{}, fmt.Errorf("record published event: %w", err)
+		}
 	}
 	if err := w.append(ev); err != nil {
 		return parley.Result{}, err
@@ -138,27 +144,25 @@ func (w *write) audience(pub *publishing) (*parley.Conversation, map[parley.Prin
 	return c, members, nil
 }
 
-// claim takes the idempotency key for ev, or, where it is taken by the same
-// request, gives ev the id and time of the event that was published under it.
-func (w *write) claim(pub *publishing, ev *parley.Event) (repeated bool, err error) {
+// published looks for what was published under the idempotency key: where it was
+// the same request it gives ev the id and time of that event, where there was none
+// it returns the hash to remember it by, nil without a key.
+func (w *write) published(pub *publishing, ev *parley.Event) (repeated bool, hash []byte, err error) {
 	if pub.IdempotencyKey == "" {
-		return false, nil
+		return false, nil, nil
 	}
-	hash := pub.hash()
+	hash = pub.hash()
 	id, at, before, err := w.Published(ev.Org, ev.Actor, pub.IdempotencyKey)
 	switch {
 	case err == nil && !bytes.Equal(hash, before):
-		return false, parley.Errorf(parley.CodeConflict, "another event was published under this idempotency_key")
+		return false, nil, parley.Errorf(parley.CodeConflict, "another event was published under this idempotency_key")
 	case err == nil:
 		ev.ID, ev.Time = id, at
-		return true, nil
+		return true, nil, nil
 	case !errors.Is(err, parley.ErrNotFound):
-		return false, fmt.Errorf("find published event: %w", err)
+		return false, nil, fmt.Errorf("find published event: %w", err)
 	}
-	if err := w.RecordPublished(ev.Org, ev.Actor, pub.IdempotencyKey, ev.ID, ev.Time, hash); err != nil {
-		return false, fmt.Errorf("record published event: %w", err)
-	}
-	return false, nil
+	return false, hash, nil
 }
 
 // publishLive tells an event of an ephemeral type. It is not stored, so an

@@ -122,3 +122,23 @@ func TestPublishLimit(t *testing.T) {
 		t.Errorf("status %d", a.status)
 	}
 }
+
+// A batch that the limit cuts says so in the headers too, and takes no key for
+// the whole.
+func TestPublishLimitOfABatch(t *testing.T) {
+	h := open(t)
+	body := `{"events":[` + strings.Repeat(`{"type":"a.b","channel":"c"},`, 21) + `{"type":"a.b","channel":"c"}]}`
+	a := h.must("POST", "/api/events/publish/batch", "ada", body)
+	for name, want := range map[string]string{"Retry-After": "3", "X-Ratelimit-Limit": "20", "X-Ratelimit-Remaining": "0"} {
+		if got := a.header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if published, refused := a.field(t, "published"), a.field(t, "refused"); published != 20.0 || refused != 2.0 {
+		t.Errorf("%v published, %v refused", published, refused)
+	}
+	a = h.send("POST", "/api/events/publish/batch", "backend", body, func(r *http.Request) { r.Header.Set("Idempotency-Key", "k") })
+	if a.status != http.StatusUnprocessableEntity {
+		t.Errorf("with a key for the whole: %d %s", a.status, a.text)
+	}
+}

@@ -39,9 +39,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who *parley.Princi
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	if e.RetryAfter > 0 || e.Code == parley.CodeRateLimited {
-		w.Header().Set("Retry-After", strconv.Itoa(retrySeconds(e)))
-	}
+	setRetryAfter(w.Header(), e)
 	surface := surfaceOf(r.URL.Path)
 	contentType := "application/json"
 	if surface == SurfaceEvents || surface == SurfaceServer {
@@ -63,6 +61,10 @@ func errorBody(surface Surface, e *parley.Error, requestID string) any {
 		}
 		return chatError{e.Message, e.Code, d}
 	}
+	return problemOf(e, requestID)
+}
+
+func problemOf(e *parley.Error, requestID string) problem {
 	status := e.Code.Spec().Status
 	return problem{
 		Type: "urn:parley:error:" + string(e.Code), Title: http.StatusText(status), Status: status,
@@ -122,6 +124,13 @@ func botCode(c parley.Code) string {
 		return "INTERNAL_ERROR"
 	}
 	return "BAD_REQUEST"
+}
+
+// setRetryAfter says when to come back, where that is known or must be said.
+func setRetryAfter(h http.Header, e *parley.Error) {
+	if e.RetryAfter > 0 || e.Code == parley.CodeRateLimited {
+		h.Set("Retry-After", strconv.Itoa(retrySeconds(e)))
+	}
 }
 
 // rateHeaders says which limit was met and when it opens again, in Unix seconds

@@ -29,21 +29,9 @@ func appendPublished(dst []byte, e *parley.Event, recipients int) []byte {
 
 // publish tells an event. The answer comes once the event is kept (P1).
 func (s *Server) publish(c *call) error {
-	b := &c.body
-	cmd := parley.PublishEvent{
-		Type:           parley.EventType(b.need("type")),
-		Channel:        b.need("channel"),
-		Data:           b.raw("data"),
-		Targets:        b.principals("targets"),
-		IdempotencyKey: b.once("idempotency_key", c.r.Header.Get(headerIdempotencyKey)),
-	}
-	// Without targets an event goes to everybody on the channel. Who names targets
-	// and has none does not mean that.
-	if _, named := b.object["targets"]; named && len(cmd.Targets) == 0 {
-		b.bad("targets", "targets must name at least one user, or be left out")
-	}
-	if b.err != nil {
-		return b.err
+	cmd := publishCommand(&c.body, c.r.Header.Get(headerIdempotencyKey))
+	if c.body.err != nil {
+		return c.body.err
 	}
 	result, err := s.Engine.Do(c.ctx, c.who, cmd)
 	if err != nil {
@@ -52,6 +40,23 @@ func (s *Server) publish(c *call) error {
 	text := make([]byte, 0, 160)
 	c.write(http.StatusOK, appendPublished(text, result.Event, s.recipients(&cmd, result.Event)))
 	return nil
+}
+
+// publishCommand reads what is to be published; what is wrong with it is in b.err.
+func publishCommand(b *fields, idempotencyKey string) parley.PublishEvent {
+	cmd := parley.PublishEvent{
+		Type:           parley.EventType(b.need("type")),
+		Channel:        b.need("channel"),
+		Data:           b.raw("data"),
+		Targets:        b.principals("targets"),
+		IdempotencyKey: b.once("idempotency_key", idempotencyKey),
+	}
+	// Without targets an event goes to everybody on the channel. Who names targets
+	// and has none does not mean that.
+	if _, named := b.object["targets"]; named && len(cmd.Targets) == 0 {
+		b.bad("targets", "targets must name at least one user, or be left out")
+	}
+	return cmd
 }
 
 // recipients counts whom an event was for: those addressed, connected or not, or

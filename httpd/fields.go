@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -66,18 +65,20 @@ func (f *fields) raw(key string) parley.RawJSON {
 
 // objects is a field that must be an array of objects.
 func (f *fields) objects(key string) []fields {
-	var elements []json.RawMessage
-	if !f.object.Has(key) || json.Unmarshal(f.object[key], &elements) != nil {
-		f.bad(key, "%s is required and must be an array of objects", key)
-		return nil
-	}
-	list := make([]fields, len(elements))
-	for i, text := range elements {
-		o, err := jsonr.Parse(text)
-		if err != nil {
-			f.bad(key, "%s[%d] must be an object", key, i)
+	var list []fields
+	wrong := -1
+	ok := jsonr.Elements(f.object[key], func(text []byte) {
+		o, err := jsonr.ParseOwned(text)
+		if err != nil && wrong < 0 {
+			wrong = len(list)
 		}
-		list[i].object = o
+		list = append(list, fields{object: o})
+	})
+	switch {
+	case !ok:
+		f.bad(key, "%s is required and must be an array of objects", key)
+	case wrong >= 0:
+		f.bad(key, "%s[%d] must be an object", key, wrong)
 	}
 	return list
 }

@@ -59,6 +59,8 @@ func Routes() []Route {
 
 		{"POST", "/api/events/publish", SurfaceEvents, false, JSONBody, "tell an event", (*Server).publish, publishRate},
 		{"POST", "/v1/events/publish", SurfaceEvents, false, JSONBody, "tell an event (alias)", (*Server).publish, publishRate},
+		{"POST", "/api/events/publish/batch", SurfaceEvents, false, LargeBody, "tell many events", (*Server).publishBatch, publishRate},
+		{"POST", "/v1/events/publish/batch", SurfaceEvents, false, LargeBody, "tell many events (alias)", (*Server).publishBatch, publishRate},
 
 		{"POST", "/api/sessions", SurfaceBot, false, OptionalBody, "begin a session with an agent, or find it again", (*Server).createSession, nil},
 		{"GET", "/api/sessions", SurfaceBot, false, NoBody, "list one's sessions", (*Server).listSessions, nil},

@@ -28,6 +28,16 @@ func Each(text []byte, fn func(key string, value []byte)) (compact bool, err err
 	return s.compact, nil
 }
 
+// Elements calls fn with the values of a valid JSON array, in their order, as they
+// stand in it; false where the value is none.
+func Elements(value []byte, fn func(value []byte)) bool {
+	if len(value) == 0 || value[0] != '[' {
+		return false
+	}
+	s := scanner{text: value}
+	return s.array(1, fn)
+}
+
 // Compact appends a valid JSON text to dst without the blanks between its tokens.
 func Compact(dst, text []byte) []byte {
 	start, quoted := 0, false
@@ -125,7 +135,8 @@ func (s *scanner) object(depth int, fn func(key string, value []byte)) bool {
 	}
 }
 
-func (s *scanner) array(depth int) bool {
+// array reads an array; fn is nil where nobody wants to know its elements.
+func (s *scanner) array(depth int, fn func(value []byte)) bool {
 	if !s.enter(depth) {
 		return false
 	}
@@ -134,8 +145,12 @@ func (s *scanner) array(depth int) bool {
 	}
 	for {
 		s.blanks()
+		from := s.at
 		if !s.value(depth + 1) {
 			return false
+		}
+		if fn != nil {
+			fn(s.text[from:s.at])
 		}
 		if s.next(']') {
 			return true
@@ -161,7 +176,7 @@ func (s *scanner) value(depth int) bool {
 	case '{':
 		return s.object(depth, nil)
 	case '[':
-		return s.array(depth)
+		return s.array(depth, nil)
 	case '"':
 		return s.quoted()
 	case 't':

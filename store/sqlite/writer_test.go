@@ -114,6 +114,43 @@ func TestOneFailsInAGroupAndTheOthersAreKept(t *testing.T) {
 	}
 }
 
+// An update that has to write its event at once writes those of others before it,
+// and takes them back with its own where it fails.
+func TestWhatAFailingUpdateWroteOfOthersIsKept(t *testing.T) {
+	s := newStore(t)
+	release := held(t, s)
+	inConversation := func(tx parley.Tx) error {
+		e := event(1)
+		e.Conversation, e.ChangeSeq = parley.ConversationID{1}, 1
+		return tx.AppendEvent(e)
+	}
+	var got []<-chan error
+	for i, fn := range []func(parley.Tx) error{
+		appendEvent,
+		func(tx parley.Tx) error { return errors.Join(appendEvent(tx), inConversation(tx), errBoom) },
+		appendEvent,
+		inConversation,
+		func(tx parley.Tx) error { return errors.Join(appendEvent(tx), inConversation(tx)) }, // its change_seq is taken
+		appendEvent,
+	} {
+		got = append(got, queue(t, s, t.Context(), i, fn))
+	}
+	release()
+	for i, want := range []error{nil, errBoom, nil, nil, parley.ErrConflict, nil} {
+		if err := <-got[i]; !errors.Is(err, want) {
+			t.Errorf("update %d: %v, want %v", i, err, want)
+		}
+	}
+	if got := offsets(t, s); !slices.Equal(got, []uint64{1, 2, 3, 4}) {
+		t.Errorf("log has %v, want the four that were kept, without a gap", got)
+	}
+	for key, want := range map[string]uint64{parley.ChannelKey("ci"): 4, parley.ConversationKey(parley.ConversationID{1}): 3} {
+		if last, err := s.LastOffset(t.Context(), "org", key); err != nil || last != want {
+			t.Errorf("%s ends at %d (%v), want %d", key, last, err, want)
+		}
+	}
+}
+
 func TestACancelledUpdateThatHasNotBegunIsNotRun(t *testing.T) {
 	s := newStore(t)
 	release := held(t, s)

@@ -38,6 +38,25 @@ var logCases = group{"log", []testCase{
 			e.same("as read", *read[i], kept[i])
 		}
 	}},
+	{"a log that hands out bytes hands out the same events", func(e *env) {
+		encoded, ok := e.s.(parley.EncodedLog)
+		if !ok {
+			return
+		}
+		e.sequence()
+		c := e.conversation("ann")
+		e.sequence()
+		e.publish(messageEvent(e.org, newMessage(c.ID, 1, "ann"), 2), published(e.org, "ci", "ann"))
+		told := must(encoded.SequenceEncoded(e.ctx, 64))(e)
+		read := e.log()[1:]
+		e.same("events", len(told), len(read))
+		for i, ev := range told {
+			e.same("head", parley.EncodedEvent{ID: ev.ID, Org: ev.Org, Position: ev.Position},
+				parley.EncodedEvent{ID: read[i].ID, Org: e.org, Position: read[i].Position})
+			e.same("event", *must(parley.UnmarshalEvent(ev.Data))(e), *read[i])
+		}
+		e.same("what is left", len(e.sequence()), 0)
+	}},
 	{"two events of one transaction keep their order", func(e *env) {
 		first, second := published(e.org, "ci"), published(e.org, "ci")
 		e.publish(first, second)
