@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) parley.Bus) {
 		{"a callback may request", testRequestWithin},
 		{"a request that nobody hears is refused at once", testNobodyListens},
 		{"a request that nobody answers ends with its context", testNoAnswer},
+		{"a burst of messages of any bytes arrives one by one", testBurst},
 		{"the largest message arrives whole", testLargest},
 		{"a larger message is refused", testTooLarge},
 		{"the bus keeps no reference to what was published", testNotRetained},
@@ -237,6 +238,29 @@ func testIndependent(t *testing.T, b parley.Bus) {
 	receive(t, heard, "the second message")
 	close(release)
 	stop()
+}
+
+// testBurst mixes sizes and beginnings, so that whatever a bus does with messages
+// that come together shows.
+func testBurst(t *testing.T, b parley.Bus) {
+	const n = 3000
+	message := func(i int) []byte {
+		size := []int{0, 1, 400, 400, 400, 5000, 70_000}[i%7]
+		return bytes.Repeat([]byte{byte(0xff - i%3), byte(i)}, size)[:size]
+	}
+	heard := hear(t, b, "burst.*")
+	for i := range n {
+		publish(t, b, fmt.Sprintf("burst.%d", i%2), message(i))
+	}
+	next := [2]int{0, 1} // what one subject brings next
+	for range n {
+		m := receive(t, heard, "a message")
+		subject := int(m.subject[len("burst.")] - '0')
+		if want := message(next[subject]); !bytes.Equal(m.data, want) {
+			t.Fatalf("%s brought %d bytes that begin with %x, want message %d of %d bytes", m.subject, len(m.data), m.data[:min(2, len(m.data))], next[subject], len(want))
+		}
+		next[subject] += 2
+	}
 }
 
 func testLargest(t *testing.T, b parley.Bus) {

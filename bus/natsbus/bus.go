@@ -4,7 +4,9 @@
 //
 // The bus is core NATS, at most once. A message that cannot be sent now is
 // refused with parley.ErrUnavailable rather than kept for later: what is durable
-// waits in the store, and what is not would only be late.
+// waits in the store, and what is not would only be late. What is published on a
+// subject while the last of it is still being sent travels as one NATS message (see
+// outbox).
 package natsbus
 
 import (
@@ -49,6 +51,7 @@ type Bus struct {
 	log  *slog.Logger
 	srv  *embedded // nil with a URL
 	conn *nats.Conn
+	out  *outbox // nil before the connection
 
 	mu      sync.Mutex
 	subs    map[*subscription]struct{}
@@ -97,6 +100,7 @@ func (b *Bus) connect(ctx context.Context) error {
 		conn, err := nats.Connect(b.cfg.URL, b.options()...)
 		if err == nil {
 			b.conn = conn
+			b.out = newOutbox(conn.Publish, b.lost)
 			return nil
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
@@ -152,16 +156,30 @@ func (b *Bus) options() []nats.Option {
 }
 
 // Publish sends data, at most parley.MaxBusMessage bytes. It is handed to the
-// network at once and not waited for; while the bus is not connected it is
-// refused with parley.ErrUnavailable.
+// network at once and not waited for, together with what else was published on
+// the subject meanwhile; while the bus is not connected it is refused with
+// parley.ErrUnavailable.
 func (b *Bus) Publish(subject string, data []byte) error {
 	if err := checkMessage(subject, data); err != nil {
 		return err
 	}
-	if err := b.conn.Publish(subject, data); err != nil {
-		return unavailable("publish on "+subject, err)
+	// An answer goes to who asked, who may be no Bus: it travels as it is.
+	if strings.HasPrefix(subject, nats.InboxPrefix) {
+		if err := b.conn.Publish(subject, data); err != nil {
+			return unavailable("publish on "+subject, err)
+		}
+		return nil
+	}
+	if !b.conn.IsConnected() || !b.out.put(subject, data) {
+		return fmt.Errorf("natsbus: publish on %s: %w", subject, parley.ErrUnavailable)
 	}
 	return nil
+}
+
+// lost hears what could not be sent after Publish had taken it: it was under way
+// when the connection went.
+func (b *Bus) lost(subject string, count int, err error) {
+	b.log.Debug("bus: messages lost", "subject", subject, "count", count, "error", err)
 }
 
 // Request sends data and waits for the first answer until ctx ends.
@@ -187,7 +205,8 @@ func (b *Bus) Ready() error {
 }
 
 // Dropped counts the messages that this process has lost because a subscriber
-// was more than 64 Ki messages or 64 MiB behind.
+// was more than 64 MiB or 64 Ki messages behind; those that came together count as
+// one.
 func (b *Bus) Dropped() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -203,6 +222,7 @@ func (b *Bus) Dropped() uint64 {
 // than once.
 func (b *Bus) Close() error {
 	if b.conn != nil {
+		b.out.close()
 		if b.conn.IsConnected() {
 			_ = b.conn.FlushTimeout(flushTimeout)
 		}
@@ -238,7 +258,7 @@ func checkMessage(subject string, data []byte) error {
 	if !validSubject(subject, false) {
 		return fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
-	if len(data) > parley.MaxBusMessage {
+	if len(data) > parley.MaxBusMessage || len(data) > 0 && data[0] == packMark && len(data) > parley.MaxBusMessage-packOver {
 		return fmt.Errorf("%w: %d bytes on %s", ErrTooLarge, len(data), subject)
 	}
 	return nil

@@ -32,6 +32,7 @@ func (b *Bus) Subscribe(subject string, fn func(subject, reply string, data []by
 	if !validSubject(subject, true) {
 		return nil, fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
+	b.out.flush() // what this process published before is not for it
 	s := &subscription{bus: b, fn: fn}
 	if s.sub, err = b.conn.Subscribe(subject, s.deliver); err != nil {
 		return nil, unavailable("subscribe to "+subject, err)
@@ -57,10 +58,20 @@ func (s *subscription) deliver(m *nats.Msg) {
 	if s.caller.Load() == 0 {
 		s.caller.Store(goroutineID())
 	}
+	for data, err := range messages(m.Data) {
+		if err != nil {
+			s.bus.log.Warn("bus: a message cannot be read", "subject", m.Subject, "error", err)
+			return
+		}
+		s.call(m, data)
+	}
+}
+
+func (s *subscription) call(m *nats.Msg, data []byte) {
 	s.running.Lock()
 	defer s.running.Unlock()
 	if !s.stopped.Load() {
-		s.fn(m.Subject, m.Reply, m.Data)
+		s.fn(m.Subject, m.Reply, data)
 	}
 }
 
