@@ -91,7 +91,8 @@ func New(c Config) (*Authenticator, error) {
 
 // Authenticate implements parley.Authenticator. Whatever is wrong with a token,
 // the client is told the same sentence; why is in the error's cause. While it is
-// not known what has been revoked nobody is let in: CodeUnavailable.
+// not known what has been revoked nobody is let in: CodeUnavailable. All who come
+// with a token may get the same Principal, which is not to be changed.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (*parley.Principal, error) {
 	if token == "" || len(token) > maxToken {
 		return nil, unauthenticated(errors.New("the token is empty or too long"))
@@ -106,7 +107,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*parley
 		if slices.Contains(a.reserved, found.ID) {
 			return nil, unauthenticated(errors.New("the subject is one of this server's own agents"))
 		}
-		p = *found
+		p = found
 		// Remembered before the revocations are looked at, so that one that comes
 		// between finds it.
 		a.cache.put(hash, p, until)
@@ -117,7 +118,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (*parley
 	if a.Revoked(p.Org, p.Credential) {
 		return nil, unauthenticated(errors.New("the credential was revoked"))
 	}
-	return &p, nil
+	return p, nil
 }
 
 // verify looks at the credential itself; until is how long the answer holds.

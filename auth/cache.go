@@ -22,7 +22,7 @@ type cache struct {
 
 type cached struct {
 	hash      [sha256.Size]byte
-	principal parley.Principal
+	principal *parley.Principal // shared with all who came with the credential
 	until     time.Time
 }
 
@@ -30,23 +30,23 @@ func newCache(size int) *cache {
 	return &cache{size: size, entries: map[[sha256.Size]byte]*list.Element{}, recent: list.New()}
 }
 
-func (c *cache) get(hash [sha256.Size]byte, now time.Time) (parley.Principal, bool) {
+func (c *cache) get(hash [sha256.Size]byte, now time.Time) (*parley.Principal, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[hash]
 	if !ok {
-		return parley.Principal{}, false
+		return nil, false
 	}
 	entry := e.Value.(*cached)
 	if !now.Before(entry.until) {
 		c.remove(e)
-		return parley.Principal{}, false
+		return nil, false
 	}
 	c.recent.MoveToFront(e)
 	return entry.principal, true
 }
 
-func (c *cache) put(hash [sha256.Size]byte, p parley.Principal, until time.Time) {
+func (c *cache) put(hash [sha256.Size]byte, p *parley.Principal, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.entries[hash]; ok {
@@ -64,7 +64,7 @@ func (c *cache) drop(gone credential) {
 	defer c.mu.Unlock()
 	for e := c.recent.Front(); e != nil; {
 		next := e.Next()
-		if credentialOf(&e.Value.(*cached).principal) == gone {
+		if credentialOf(e.Value.(*cached).principal) == gone {
 			c.remove(e)
 		}
 		e = next

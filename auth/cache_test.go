@@ -12,11 +12,11 @@ func TestCacheForgetsTheLeastRecentlyUsed(t *testing.T) {
 	now := time.Now()
 	until := now.Add(time.Hour)
 	hash := func(b byte) [32]byte { return [32]byte{b} }
-	c.put(hash(1), parley.Principal{ID: "one"}, until)
-	c.put(hash(2), parley.Principal{ID: "two"}, until)
+	c.put(hash(1), &parley.Principal{ID: "one"}, until)
+	c.put(hash(2), &parley.Principal{ID: "two"}, until)
 	c.get(hash(1), now)
-	c.put(hash(3), parley.Principal{ID: "three"}, until)
-	c.put(hash(3), parley.Principal{ID: "three"}, until) // no second place for one token
+	c.put(hash(3), &parley.Principal{ID: "three"}, until)
+	c.put(hash(3), &parley.Principal{ID: "three"}, until) // no second place for one token
 	if _, ok := c.get(hash(2), now); ok {
 		t.Error("two is kept, though one was used after it")
 	}
@@ -34,9 +34,9 @@ func TestCacheForgetsTheLeastRecentlyUsed(t *testing.T) {
 func TestCacheDropsOneCredential(t *testing.T) {
 	c := newCache(8)
 	until := time.Now().Add(time.Hour)
-	c.put([32]byte{1}, parley.Principal{Org: "o", Credential: "c"}, until)
-	c.put([32]byte{2}, parley.Principal{Org: "o", Credential: "c"}, until)
-	c.put([32]byte{3}, parley.Principal{Org: "other", Credential: "c"}, until)
+	c.put([32]byte{1}, &parley.Principal{Org: "o", Credential: "c"}, until)
+	c.put([32]byte{2}, &parley.Principal{Org: "o", Credential: "c"}, until)
+	c.put([32]byte{3}, &parley.Principal{Org: "other", Credential: "c"}, until)
 	c.drop(credential{"o", "c"})
 	if _, ok := c.get([32]byte{3}, time.Now()); !ok || c.len() != 1 {
 		t.Errorf("%d entries left, want that of the other org", c.len())

@@ -49,9 +49,9 @@ func (c *Conn) speak(s *surface) {
 
 // attach makes the Conn a listener.
 func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bool) error {
-	origin := c.id
-	if c.surface.echoSelf {
-		origin = ""
+	origin := ""
+	if !c.surface.echoSelf {
+		origin = c.id()
 	}
 	l, err := c.srv.cfg.Hub.Attach(hub.ListenerConfig{
 		Principal: *p, Dialect: c.surface.dialect.Name(), Origin: origin, Wake: c.wake, Interest: interest,
@@ -64,6 +64,7 @@ func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bo
 	if err != nil {
 		return err
 	}
+	c.cursor = "" // nobody asks for it again
 	c.listener.Store(l)
 	c.wake()
 	return nil
@@ -183,7 +184,7 @@ func (c *Conn) welcome(p *parley.Principal) {
 func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 	post, posts := cmd.(parley.PostMessage)
 	if posts {
-		post.Origin = c.id
+		post.Origin = c.id()
 		cmd = post
 		if c.surface.posts {
 			// Who speaks in a session hears it: the answer must not be missed because
@@ -195,7 +196,7 @@ func (c *Conn) do(ctx context.Context, l *hub.Listener, cmd parley.Command) {
 		}
 	}
 	if typing, ok := cmd.(parley.SetTyping); ok {
-		typing.Origin = c.id
+		typing.Origin = c.id()
 		cmd = typing
 	}
 	result, err := c.srv.cfg.Engine.Do(ctx, c.principal.Load(), cmd)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,13 +42,13 @@ type surface struct {
 type Conn struct {
 	srv  *Server
 	nc   net.Conn // nil until begin, which sets it under mu
-	id   string
 	addr netip.Addr
 	read reader
+	// number is unique within the Server.
+	number uint64
 	// surface is nil until the first frame on the shared path /ws has shown which one
 	// it is (contracts.md section 6). Owned by the reading goroutine.
 	surface *surface
-	ignored int // bytes that came after our close frame
 
 	listener  atomic.Pointer[hub.Listener]
 	principal atomic.Pointer[parley.Principal]
@@ -58,9 +59,9 @@ type Conn struct {
 	// goroutine.
 	cursor    string
 	hasCursor bool
+	holds     places // of limits; guarded by Server.mu
+	ignored   int32  // bytes that came after our close frame
 	clientKey string // events surface; empty elsewhere. Set before the Conn is shared.
-	// slots are the limits the Conn counts against. Guarded by Server.mu.
-	slots []string
 
 	// mu is taken under a hub's locks (wake), so nothing is called while it is held.
 	mu       sync.Mutex
@@ -74,6 +75,9 @@ type Conn struct {
 	clock    clock
 	place    place // on the Server's wheel, which guards it
 }
+
+// id names the Conn among those of all nodes.
+func (c *Conn) id() string { return c.srv.cfg.Node + "-" + strconv.FormatUint(c.number, 36) }
 
 // closing is how a Conn ends.
 type closing struct {
@@ -157,7 +161,7 @@ func (c *Conn) hear() (on, unread bool) {
 			return false, false
 		case c.isClosing():
 			// What a client says after our close frame is not acted on.
-			if c.ignored += len(m.payload) + 2; c.ignored > c.srv.cfg.Limits.DrainBytes {
+			if c.ignored += int32(len(m.payload)) + 2; int(c.ignored) > c.srv.cfg.Limits.DrainBytes {
 				return false, true
 			}
 		case m.op == ws.OpPing:
@@ -229,7 +233,7 @@ func (c *Conn) refuseFrame(err error, cmd parley.Command) {
 // after its frame (contracts.md section 10: only AUTH_FAILED closes).
 func (c *Conn) fail(f parley.Failure) {
 	if f.Err.Code == parley.CodeInternal || f.Err.Code == parley.CodeUnavailable {
-		c.srv.cfg.Logger.Error("a command failed", "conn", c.id, "command", fmt.Sprintf("%T", f.Command), "error", f.Err)
+		c.srv.cfg.Logger.Error("a command failed", "conn", c.id(), "command", fmt.Sprintf("%T", f.Command), "error", f.Err)
 	}
 	c.say(f)
 	if f.Err.Code == parley.CodeUnauthenticated {

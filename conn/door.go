@@ -87,7 +87,7 @@ func (d *door) enter(c *Conn, r *http.Request) (open, error) {
 		return open{}, parley.Errorf(parley.CodeInvalidFormat, "this is a WebSocket endpoint")
 	}
 	q := r.URL.Query()
-	c.cursor, c.hasCursor = q.Get("cursor"), q.Has("cursor")
+	c.cursor, c.hasCursor = strings.Clone(q.Get("cursor")), q.Has("cursor") // it outlives the URL
 	o, err := d.look(r.Context(), c, r)
 	if err != nil {
 		return o, err
@@ -159,7 +159,7 @@ func (s *Server) lookEvents(ctx context.Context, c *Conn, r *http.Request) (open
 		if !hub.MayHear(p, channel) {
 			return o, parley.Errorf(parley.CodeForbidden, "the token may not hear the channel %q", channel)
 		}
-		o.interest.Channels = append(o.interest.Channels, channel)
+		o.interest.Channels = append(o.interest.Channels, strings.Clone(channel)) // it outlives the URL
 	}
 	if o.interest.Size() > s.cfg.Limits.Subscriptions {
 		return o, parley.Errorf(parley.CodeInvalidArgument, "too many channels")
@@ -171,7 +171,7 @@ func (s *Server) lookEvents(ctx context.Context, c *Conn, r *http.Request) (open
 func (s *Server) lookTopics(ctx context.Context, c *Conn, r *http.Request) (open, error) {
 	o := open{surface: &s.topics}
 	err := s.optional(ctx, c, r, &o)
-	if err == nil && o.principal == nil && !s.occupyAddr(c, byStranger) {
+	if err == nil && o.principal == nil && !s.occupyNetwork(c, ofStrangers) {
 		err = tooMany("an address may have at most %d connections that are not authenticated", s.cfg.Limits.IPSockets)
 	}
 	return o, err
@@ -196,7 +196,7 @@ func (s *Server) lookShared(ctx context.Context, c *Conn, r *http.Request) (open
 	case names(r, "Sec-WebSocket-Protocol", protocolChat), o.principal != nil && o.principal.Class == parley.ClassMessaging:
 		o.surface = &s.chat
 	}
-	if !s.occupyAddr(c, byAddress) {
+	if !s.occupyNetwork(c, ofNetwork) {
 		return o, tooMany("an address may have at most %d connections", s.cfg.Limits.IPSockets)
 	}
 	return o, nil

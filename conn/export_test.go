@@ -44,11 +44,14 @@ func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.I
 func (s *Server) Counted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
-	for _, of := range s.counts {
-		n += of
+	n := int32(0)
+	for _, of := range s.people {
+		n += of.all + of.events
 	}
-	return n
+	for _, of := range s.networks {
+		n += of.shared + of.strangers
+	}
+	return int(n)
 }
 
 // Turned is how far the wheel has turned, in steps.

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +67,8 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	clients  map[string]*Conn // events surface: by org, principal and client_id
-	counts   map[string]int   // sockets by what limits count
+	people   map[person]personSockets
+	networks map[netip.Prefix]networkSockets
 	revoked  map[credential]time.Time
 	fronts   []*Front
 	parked   map[*Conn]struct{} // wait until Fresh holds; nil where nobody waits
@@ -93,7 +92,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg: cfg, wheel: newWheel(), dialects: map[string]int{}, budgets: newBudgets(&cfg.Limits),
-		conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, counts: map[string]int{}, revoked: map[credential]time.Time{},
+		conns: map[*Conn]struct{}{}, clients: map[string]*Conn{}, people: map[person]personSockets{}, networks: map[netip.Prefix]networkSockets{}, revoked: map[credential]time.Time{},
 	}
 	for i, d := range cfg.Dialects {
 		s.dialects[d.Name()] = i
@@ -123,8 +122,7 @@ func (s *Server) Len() int {
 
 // newConn makes a Conn that has no socket yet: what it is owed waits for begin.
 func (s *Server) newConn(addr netip.Addr) *Conn {
-	c := &Conn{srv: s, addr: addr, flushing: true}
-	c.id = s.cfg.Node + "-" + strconv.FormatUint(s.lastID.Add(1), 36)
+	c := &Conn{srv: s, number: s.lastID.Add(1), addr: addr, flushing: true}
 	// What is said before it is known who speaks has the documented shape of S1.
 	c.dialectID.Store(int32(s.dialects["bot"]))
 	return c
@@ -283,78 +281,6 @@ func (s *Server) recheck(c *Conn) {
 		c.say(parley.Failure{Err: parley.Errorf(parley.CodeRevoked, "the credential was revoked")})
 		c.close(parley.CodeRevoked, "revoked")
 	}
-}
-
-// occupyAddr counts a Conn against a limit of its network: its IPv4 address, or
-// the /64 of its IPv6 one. One without (on a Unix socket) counts against none.
-func (s *Server) occupyAddr(c *Conn, prefix string) bool {
-	return !c.addr.IsValid() || s.occupy(c, prefix+webreq.Network(c.addr).String(), s.cfg.Limits.IPSockets)
-}
-
-// occupy counts a Conn against a limit.
-func (s *Server) occupy(c *Conn, key string, limit int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.counts[key] >= limit {
-		return false
-	}
-	s.counts[key]++
-	c.slots = append(c.slots, key)
-	return true
-}
-
-// vacate gives back one place that a Conn may hold.
-func (s *Server) vacate(c *Conn, key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.Index(c.slots, key); i >= 0 {
-		c.slots = slices.Delete(c.slots, i, i+1)
-		s.uncount(key)
-	}
-}
-
-// uncount takes one off a count. Under mu.
-func (s *Server) uncount(key string) {
-	if s.counts[key]--; s.counts[key] <= 0 {
-		delete(s.counts, key)
-	}
-}
-
-// release gives back what a Conn counts against, and its client's name where it
-// still has that. Idempotent.
-func (s *Server) release(c *Conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.clients[c.clientKey] == c {
-		delete(s.clients, c.clientKey)
-	}
-	for _, key := range c.slots {
-		s.uncount(key)
-	}
-	c.slots = nil
-}
-
-// What sockets count against, besides their principal: their network on the
-// shared path, and elsewhere their network until they have authenticated.
-const (
-	byAddress  = "address\x00"
-	byStranger = "stranger\x00"
-)
-
-// admit counts an authenticated Conn against the limits of its principal (C27).
-// on is nil where the surface is not known yet.
-func (s *Server) admit(c *Conn, p *parley.Principal, on *surface) error {
-	limits := &s.cfg.Limits
-	who := string(p.Org) + "\x00" + string(p.ID)
-	if !s.occupy(c, "principal\x00"+who, limits.PrincipalSockets) {
-		return tooMany("a user may have at most %d connections", limits.PrincipalSockets)
-	}
-	if on == &s.events && !s.occupy(c, "events\x00"+who, limits.EventsSocketsUser) {
-		return tooMany("a user may have at most %d connections to this surface", limits.EventsSocketsUser)
-	}
-	s.vacate(c, byStranger+webreq.Network(c.addr).String())
-	c.principal.Store(p)
-	return nil
 }
 
 // tooMany says that a count of sockets is full. When one of them goes is not
