@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,8 +19,14 @@ type Conn struct {
 	// Said is the beginning of the latest payload in which no message was found:
 	// often the reason of a failure.
 	Said []byte
-	// Hello is the payload that held what the last step expected.
-	Hello []byte
+	// Others is how many payloads came in which no message was found.
+	Others int
+	// Cursor is the latest place that the server named, where Scan.Cursor asks for
+	// it.
+	Cursor string
+	// Took is how long it was from the beginning of the connection until it was
+	// ready.
+	Took time.Duration
 
 	fd    int
 	state state
@@ -106,7 +113,7 @@ func (l *Loop) nextStep(c *Conn) {
 }
 
 func (l *Loop) nowReady(c *Conn) {
-	c.state = ready
+	c.state, c.Took = ready, time.Duration(l.Now()-c.began)
 	l.readied++
 	if c.Dial.Slow > 0 {
 		l.slow = append(l.slow, c)
@@ -200,6 +207,9 @@ func closeReason(payload []byte) string {
 
 // payload looks for messages, and for what the connection waits for.
 func (l *Loop) payload(c *Conn, b []byte) {
+	if l.scan.Cursor != nil {
+		c.noteCursor(b, l.scan.Cursor)
+	}
 	if l.scan.Key != nil && c.Dial.Topic >= 0 {
 		if seq, ok := l.scan.keyed(b); ok {
 			t := &l.topics[c.Dial.Topic]
@@ -232,11 +242,23 @@ func (l *Loop) other(c *Conn, b []byte) {
 			l.send(c, c.Dial.Opcode, answer)
 		}
 	}
+	c.Others++
 	c.Said = append(c.Said[:0], b[:min(len(b), 300)]...)
 	if c.state == stepping && bytes.Contains(b, []byte(c.Dial.Steps[c.step].Expect)) {
-		c.Hello = append(c.Hello[:0], c.Said...)
 		c.step++
 		l.nextStep(c)
+	}
+}
+
+// noteCursor keeps what follows key up to the next quotation mark.
+func (c *Conn) noteCursor(b, key []byte) {
+	at := bytes.LastIndex(b, key)
+	if at < 0 {
+		return
+	}
+	rest := b[at+len(key):]
+	if end := bytes.IndexByte(rest, '"'); end > 0 {
+		c.Cursor = string(rest[:end])
 	}
 }
 

@@ -18,6 +18,8 @@ type Dial struct {
 	// Topic is what the connection hears: NoTopic for one that publishes, AnyTopic
 	// for one that hears several.
 	Topic int
+	// Heard is what was heard before, on a connection that this one goes on from.
+	Heard Order
 	// TLS secures the connection; nil: plain TCP.
 	TLS *tls.Config
 	// Slow is how many bytes are read in a second; 0: whatever comes.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -131,6 +132,78 @@ func (l *Loop) Connect(dials []*Dial, atOnce int) ([]*Conn, error) {
 	return conns, nil
 }
 
+// Until goes on until done says so, and fails where nothing comes for too long.
+// Connections that are lost are for done to notice.
+func (l *Loop) Until(done func() bool) error {
+	last, seen := time.Now(), l.count.Reads
+	for !done() {
+		if err := l.turn(min(10*time.Millisecond, l.slowly())); err != nil {
+			return err
+		}
+		if l.count.Reads > seen {
+			last, seen = time.Now(), l.count.Reads
+		} else if time.Since(last) > patience {
+			return fmt.Errorf("nothing comes any more: %s", stuck(l.all))
+		}
+	}
+	return nil
+}
+
+// Rest lets a time pass.
+func (l *Loop) Rest(d time.Duration) error {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if err := l.turn(min(10*time.Millisecond, l.slowly())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Emit publishes one message of a topic now, outside of a run.
+func (l *Loop) Emit(topic int) {
+	t := &l.topics[topic]
+	if len(t.left) == 0 {
+		t.left, t.at = make([]uint32, 1), make([]int64, 1)
+	}
+	l.emit(uint16(topic), l.Now())
+}
+
+// Sync sends a payload on each of the connections and waits until each has had an
+// answer in which there is no message.
+func (l *Loop) Sync(conns []*Conn, payload []byte) error {
+	goals := make([]int, len(conns))
+	for i, c := range conns {
+		goals[i] = c.Others + 1
+		l.send(c, c.Dial.Opcode, payload)
+	}
+	err := l.Until(func() bool {
+		return !slices.ContainsFunc(conns, func(c *Conn) bool { return c.err == nil && c.Others < goals[slices.Index(conns, c)] })
+	})
+	for _, c := range conns {
+		if err == nil && c.err != nil {
+			err = c.err
+		}
+	}
+	return err
+}
+
+// Sent is how many messages of a topic were published.
+func (l *Loop) Sent(topic int) uint32 { return l.topics[topic].sent }
+
+// Total is what the loop has seen since it was made.
+func (l *Loop) Total() Count { return l.count }
+
+// Hang drops connections as a network does that goes away.
+func (l *Loop) Hang(conns []*Conn) {
+	for _, c := range conns {
+		if c.state != closed {
+			l.drop(c, errors.New("dropped"))
+			l.count.Dropped--
+		}
+	}
+	l.all = slices.DeleteFunc(l.all, func(c *Conn) bool { return c.state == closed })
+}
+
 // patience is how long a loop waits while nothing at all happens.
 const patience = 15 * time.Second
 
@@ -153,7 +226,7 @@ func stuck(conns []*Conn) string {
 }
 
 func (l *Loop) dial(d *Dial) (*Conn, error) {
-	c := &Conn{Dial: d, fd: -1, began: l.Now()}
+	c := &Conn{Dial: d, Order: d.Heard, fd: -1, began: l.Now()}
 	if d.Topic == AnyTopic {
 		c.Orders = map[uint16]*Order{}
 	}

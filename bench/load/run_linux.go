@@ -157,6 +157,14 @@ func (l *Loop) emit(topic uint16, due int64) {
 	l.soil(c)
 }
 
+// Faults are what is wrong now with what all connections should have heard.
+func (l *Loop) Faults() *Result {
+	f := l.faults()
+	r := &Result{Lost: f.lost, Doubled: f.doubled, Reordered: f.reordered}
+	r.Strays = l.count.Strays
+	return r
+}
+
 type faults struct{ lost, doubled, reordered int }
 
 // faults adds up what is wrong on all connections that should have heard.

@@ -8,6 +8,9 @@ type Scan struct {
 	// number in decimal, on surfaces that tell of a message without its text; the
 	// time is then the generator's note of when it was sent. Nil: the mark.
 	Key []byte
+	// Cursor is the text before the place that a server names for coming back, up to
+	// a quotation mark: see Conn.Cursor. Nil: nobody wants to come back.
+	Cursor []byte
 	// KeepAlive answers what a server asks in a frame of its own protocol to see
 	// whether the client lives: the payload to send back, nil for nothing. It is
 	// called with every payload that is not just messages.
@@ -59,7 +62,7 @@ func (s *scanner) next(b []byte, prev int) (at int, m Mark, plain bool) {
 
 // keyed reads the number after Key; false where the payload has none.
 func (s *scanner) keyed(b []byte) (seq uint32, ok bool) {
-	at := s.first
+	at := max(s.first, 0)
 	if at+len(s.Key) > len(b) || !bytes.Equal(b[at:at+len(s.Key)], s.Key) {
 		if at = bytes.Index(b, s.Key); at < 0 {
 			return 0, false

@@ -24,7 +24,7 @@ func helper(ctx context.Context, env *Env, command string) (*Target, error) {
 		p.Kill()
 		return nil, fmt.Errorf("%s: %w", command, err)
 	}
-	return &Target{Proc: p, Addr: addr}, nil
+	return &Target{Proc: p, Addr: addr, Born: p.RSS()}, nil
 }
 
 func needsHelper(env *Env) string {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -25,6 +26,7 @@ type House struct {
 	TLS  *tls.Config // how it is reached; nil: without TLS
 	Proc *proc.Proc  // nil: in this process
 
+	born   int64 // its memory when it had just started
 	client http.Client
 }
 
@@ -122,7 +124,20 @@ func (h *House) target(ctx context.Context, s Surface, plan *Plan) (*Target, err
 			return nil, err
 		}
 	}
-	t := &Target{Proc: h.Proc, Addr: v.addr, Listener: v.listener, Publisher: v.publisher, Template: v.template}
+	t := &Target{
+		Proc: h.Proc, Addr: v.addr, Born: h.born, House: h,
+		Listener: v.listener, Resume: v.resume, Publisher: v.publisher, Template: v.template,
+	}
+	if s == Events {
+		t.Request, t.Requester = v.request, v.requester
+	}
+	t.Sync = []byte(`{"op":"ping"}`)
+	if !v.custom() {
+		t.Sync = []byte(`{"type":"ping"}`)
+	}
+	if plan.Cursors {
+		t.Scan.Cursor = []byte(`"cursor":"`)
+	}
 	if s == Chat {
 		t.Scan.Key = []byte(`"seq_num":`)
 	}
@@ -146,28 +161,56 @@ func (v *spoken) converse(ctx context.Context) error {
 }
 
 func (v *spoken) listener(i int) *load.Dial {
-	topic := i / v.plan.Listeners
-	d := &load.Dial{Addr: v.addr, Opcode: load.OpText, Topic: topic, TLS: v.house.TLS}
-	token := "token=" + url.QueryEscape(v.tokens[i])
+	d := v.dial(i, "")
+	topic := d.Topic
 	switch v.surface {
-	case Events:
-		d.Request = upgrade(v.addr, "/realtime?"+token+"&client_id=bench&channels="+v.channel(topic))
 	case Topics:
-		d.Request = upgrade(v.addr, "/ws/topics?"+token)
 		d.Steps = []load.Step{{
 			Send: fmt.Appendf(nil, `{"op":"subscribe","id":"1","topics":[%q]}`, v.pattern(topic)), Expect: `"op":"subscribed"`,
 		}}
 	case Bot:
-		d.Request = upgrade(v.addr, "/ws?"+token, "Sec-WebSocket-Protocol: parley.bot")
 		d.Steps = []load.Step{ // a subscription is not acknowledged; frames are taken in order
 			{Send: fmt.Appendf(nil, `{"type":"subscribe","session_id":%q}`, v.conversations[topic])},
 			{Send: []byte(`{"type":"ping"}`), Expect: `"pong"`},
 		}
 	case Chat:
-		d.Request = upgrade(v.addr, "/ws?"+token, "Sec-WebSocket-Protocol: parley.chat")
 		d.Steps = []load.Step{{
 			Send: fmt.Appendf(nil, `{"action":"subscribe","conversation_ids":[%q]}`, v.conversations[topic]), Expect: `"subscribed"`,
 		}}
+	}
+	return d
+}
+
+// resume comes back with a cursor and says in one frame all that was asked for.
+func (v *spoken) resume(i int, cursor string) *load.Dial {
+	d := v.dial(i, "&cursor="+url.QueryEscape(cursor))
+	topic := d.Topic
+	switch v.surface {
+	case Topics:
+		d.Steps = []load.Step{{Send: fmt.Appendf(nil, `{"op":"resume","subscriptions":[{"id":"1","topics":[%q]}]}`, v.pattern(topic))}}
+	case Bot:
+		d.Steps = []load.Step{{Send: fmt.Appendf(nil, `{"type":"resume","session_ids":[%q]}`, v.conversations[topic])}}
+	case Chat:
+		d.Steps = []load.Step{{Send: fmt.Appendf(nil, `{"action":"resume","conversation_ids":[%q],"session_ids":[]}`, v.conversations[topic])}}
+	}
+	return d
+}
+
+// dial is the connection of the i-th listener, up to the upgrade. more is added to
+// the query.
+func (v *spoken) dial(i int, more string) *load.Dial {
+	topic := i / v.plan.Listeners
+	d := &load.Dial{Addr: v.addr, Opcode: load.OpText, Topic: topic, TLS: v.house.TLS}
+	query := "token=" + url.QueryEscape(v.tokens[i]) + more
+	switch v.surface {
+	case Events:
+		d.Request = upgrade(v.addr, "/realtime?"+query+"&client_id=bench&channels="+v.channel(topic))
+	case Topics:
+		d.Request = upgrade(v.addr, "/ws/topics?"+query)
+	case Bot:
+		d.Request = upgrade(v.addr, "/ws?"+query, "Sec-WebSocket-Protocol: parley.bot")
+	case Chat:
+		d.Request = upgrade(v.addr, "/ws?"+query, "Sec-WebSocket-Protocol: parley.chat")
 	}
 	return d
 }
@@ -222,8 +265,32 @@ func (v *spoken) template(topic int) []byte {
 	return fmt.Appendf(nil, `{"op":"publish","source":%q,"name":%q,"payload":%s}`, v.channel(topic), v.event(), load.Payload(topic, fields))
 }
 
-// Request is an HTTP request that posts JSON on a connection that is kept.
-func Request(a netip.AddrPort, path, token, body string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+// requestChannels is over how many channels requests are spread.
+const requestChannels = 1000
+
+// request publishes durable events by POST /api/events/publish, or several by the
+// batch route.
+func (v *spoken) request(dst []byte, n uint64, events int) []byte {
+	if events == 1 {
+		return appendPost(dst, v.addr, "/api/events/publish", v.service, keptEvent(n))
+	}
+	list := make([]string, events)
+	for i := range list {
+		list[i] = keptEvent(n*uint64(events) + uint64(i))
+	}
+	return appendPost(dst, v.addr, "/api/events/publish/batch", v.service, `{"events":[`+strings.Join(list, ",")+`]}`)
+}
+
+func keptEvent(n uint64) string {
+	return fmt.Sprintf(`{"type":%q,"channel":"bench%d","data":%s}`, typeKept, n%requestChannels, load.Payload(0, ""))
+}
+
+func (v *spoken) requester() *load.Dial {
+	return &load.Dial{Addr: v.addr, Topic: load.NoTopic, TLS: v.house.TLS}
+}
+
+// appendPost appends an HTTP request that posts JSON on a connection that is kept.
+func appendPost(dst []byte, a netip.AddrPort, path, token, body string) []byte {
+	return fmt.Appendf(dst, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		path, a, token, len(body), body)
 }

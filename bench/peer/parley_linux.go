@@ -124,5 +124,6 @@ func (p Parley) serve(ctx context.Context, env *Env, plan *Plan, dir string) (*H
 		house.Proc.Kill()
 		return nil, err
 	}
+	house.born = house.Proc.RSS()
 	return house, nil
 }

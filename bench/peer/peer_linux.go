@@ -31,7 +31,13 @@ type Plan struct {
 	// Conversations makes each topic a conversation that its listeners, each a
 	// user of their own, are members of; where the peer has such a thing.
 	Conversations bool
-	TLS           bool
+	// Cursors makes listeners note where they are.
+	Cursors bool
+	// Unconnected leaves it to the scenario to connect the listeners.
+	Unconnected bool
+	// Slow is how many of all listeners, the last ones, read SlowBytes a second.
+	Slow, SlowBytes int
+	TLS             bool
 }
 
 // Total is how many listeners there are.
@@ -60,6 +66,21 @@ type Target struct {
 	Publisher func(i int) *load.Dial
 	// Template is what publishes a message of a topic: see load.Loop.Publish.
 	Template func(topic int) []byte
+	// Sync, sent by a publisher, is answered once all it sent before is done; nil
+	// where the peer has no such thing.
+	Sync []byte
+	// Resume is how the i-th listener comes back with a cursor; nil where the peer
+	// has no such thing.
+	Resume func(i int, cursor string) *load.Dial
+	// Request appends the n-th HTTP request that publishes, with as many events as
+	// named; nil where the peer has no such thing. Requester is how a connection for
+	// them is made.
+	Request   func(dst []byte, n uint64, events int) []byte
+	Requester func() *load.Dial
+	// Born is the server's memory in bytes before anything was asked of it.
+	Born int64
+	// House is the Parley that was started; nil for others.
+	House *House
 	// Close frees what Start has made besides the process; nil: nothing.
 	Close func()
 }
@@ -69,6 +90,9 @@ func (t *Target) Listeners(p *Plan) []*load.Dial {
 	dials := make([]*load.Dial, p.Total())
 	for i := range dials {
 		dials[i] = t.Listener(i)
+		if i >= len(dials)-p.Slow {
+			dials[i].Slow = p.SlowBytes
+		}
 	}
 	return dials
 }
@@ -105,7 +129,7 @@ func (t *Target) Stop() {
 func All() []Peer {
 	return []Peer{
 		Parley{Topics}, Parley{Events}, Parley{Bot}, Parley{Chat},
-		NATS{}, GWS{},
+		NATS{}, GWS{}, SocketIO{}, Centrifugo{}, HTTP{},
 	}
 }
 

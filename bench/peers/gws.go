@@ -70,8 +70,8 @@ func (r *rooms) OnMessage(socket *gws.Conn, message *gws.Message) {
 	}
 }
 
-// tell writes a frame, made once, to all who hear a topic. The loop writes
-// itself: a goroutine for each write would cost more and lose the order.
+// tell hands a frame, made once, to all who hear a topic, as the library's own
+// documentation has it.
 func (r *rooms) tell(topic string, data []byte) {
 	frame := gws.NewBroadcaster(gws.OpcodeText, data)
 	defer frame.Close()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,6 +195,32 @@ func cpuOf(pid int) time.Duration {
 	user, _ := strconv.ParseInt(fields[11], 10, 64)
 	system, _ := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// Busy is how long cores have not been idle since the machine started, whoever
+// used them.
+func Busy(cores []int) time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	var ticks int64
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		core, ok := strings.CutPrefix(fields[0], "cpu")
+		n, err := strconv.Atoi(core)
+		if !ok || err != nil || !slices.Contains(cores, n) {
+			continue
+		}
+		for i, f := range fields[1:] {
+			if i == 3 || i == 4 || i > 7 { // idle, waiting for a disk; guests are in user
+				continue
+			}
+			v, _ := strconv.ParseInt(f, 10, 64)
+			ticks += v
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // RSS is the resident memory of the process, in bytes.

@@ -43,7 +43,7 @@ func (s *Settings) window(own int) int {
 // lone sends a message now and then: nothing is warm, nothing can be put together.
 func lone(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, error) {
 	plan := peer.Plan{Topics: 1, Listeners: set.shrunk(10_000)}
-	return one(ctx, set, p, plan, load.Traffic{Rate: 2})
+	return one(ctx, set, p, plan, load.Traffic{Rate: set.rate(2)})
 }
 
 // manyWindow is how many messages of each conversation are under way: enough to
@@ -60,5 +60,5 @@ func many(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, err
 // cost.
 func steady(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, error) {
 	plan := peer.Plan{Topics: set.shrunk(100), Listeners: 10, Publishers: 8, Conversations: true}
-	return one(ctx, set, p, plan, load.Traffic{Rate: float64(10 * plan.Topics)})
+	return one(ctx, set, p, plan, load.Traffic{Rate: set.rate(float64(10 * plan.Topics))})
 }

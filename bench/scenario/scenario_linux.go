@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-chat/parley/bench/load"
 	"github.com/parley-chat/parley/bench/peer"
+	"github.com/parley-chat/parley/bench/proc"
 	"github.com/parley-chat/parley/bench/report"
 )
 
@@ -20,7 +21,8 @@ type Settings struct {
 	For     time.Duration // what is measured
 	Durable bool          // the fan-out rows publish what is stored
 	TLS     bool
-	Window  int // of closed loops; 0: the scenario's own
+	Window  int     // of closed loops; 0: the scenario's own
+	Rate    float64 // messages a second of open loops that do not search it; 0: the scenario's own
 	// Shrink divides the number of listeners, to try a scenario out; 0 and 1: as it
 	// is named.
 	Shrink int
@@ -55,9 +57,18 @@ func All() []Scenario {
 	return []Scenario{
 		{"fanout-1k", "1 topic, 1,000 listeners, as fast as it goes, 16 messages under way", false, fanout(1000, 16)},
 		{"fanout-10k", "1 topic, 10,000 listeners, as fast as it goes, 4 messages under way", false, fanout(10_000, 4)},
+		{"rate-5k", "1 topic, 5,000 listeners: the highest rate with p99 under 100 ms and nothing lost", false, rate},
 		{"lone-10k", "1 topic, 10,000 listeners, 2 messages a second", false, lone},
 		{"many", "1,000 conversations of 10, each listener its own socket, as fast as it goes", false, many},
 		{"steady", "100 conversations of 10, 1,000 messages a second", false, steady},
+		{"idle-10k", "memory of 10,000 connections that hear nothing, and of further memberships", false, idle(10_000)},
+		{"idle-max", "memory of as many connections as there may be files, up to 50,000", false, idle(0)},
+		{"publish", "POST one durable event at a time on 32 connections; nethttp is the floor", false, publish(1)},
+		{"publish-batch", "POST 100 durable events at a time on 32 connections", true, publish(100)},
+		{"storm-1", "5,000 clients dropped, 100 durable events missed, all come back: one topic", true, storm(1)},
+		{"storm-500", "the same with 500 topics", true, storm(500)},
+		{"slow", "1 topic at 1,000 messages a second, a tenth of 2,000 readers at 1 kB/s", false, slow},
+		{"many-conversations", "200 users in 5,000 conversations each: attach and resume", true, manyConversations},
 	}
 }
 
@@ -89,15 +100,22 @@ func Names() (names []string) {
 // shrunk is n listeners, or fewer where a scenario is only tried out.
 func (s *Settings) shrunk(n int) int { return max(n/max(s.Shrink, 1), 1) }
 
+func (s *Settings) rate(own float64) float64 {
+	if s.Rate > 0 {
+		return s.Rate
+	}
+	return own
+}
+
 // session is a server that runs and the connections to it.
 type session struct {
 	*peer.Target
 	plan       *peer.Plan
+	cores      []int // of the server and the generator
 	loop       *load.Loop
 	listeners  []*load.Conn
 	publishers []*load.Conn
 	connected  time.Duration // how long it took to connect all listeners
-	idle       int64         // the server's memory in bytes before anybody came
 }
 
 // begin starts a server for a plan and connects everybody.
@@ -110,7 +128,7 @@ func begin(ctx context.Context, set *Settings, p peer.Peer, plan peer.Plan) (*se
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Target: t, plan: &plan, idle: t.Proc.RSS()}
+	s := &session{Target: t, plan: &plan, cores: append(proc.Cores(), set.Env.ServerCores...)}
 	if s.loop, err = load.New(ctx, t.Scan); err != nil {
 		t.Stop()
 		return nil, err
@@ -124,6 +142,9 @@ func begin(ctx context.Context, set *Settings, p peer.Peer, plan peer.Plan) (*se
 
 func (s *session) connect() (err error) {
 	dials := s.Target.Listeners(s.plan)
+	if s.plan.Unconnected {
+		dials = nil
+	}
 	from := time.Now()
 	if s.listeners, err = s.loop.Connect(dials, 0); err != nil {
 		return err
@@ -143,8 +164,9 @@ func (s *session) end() {
 // measured is one run of traffic with what the server used meanwhile.
 type measured struct {
 	*load.Result
-	cpu time.Duration
-	rss int64
+	cpu    time.Duration // the server's
+	others time.Duration // what neither server nor generator used of their cores
+	rss    int64
 }
 
 // run loads the server. A fault in the deliveries is an error.
@@ -161,13 +183,17 @@ func (s *session) run(t load.Traffic) (*measured, error) {
 
 // try loads the server; faults are in the result.
 func (s *session) try(t load.Traffic) (*measured, error) {
-	var cpu []time.Duration
-	t.Sample = func() { cpu = append(cpu, s.Proc.CPU()) }
+	var cpu, busy []time.Duration
+	t.Sample = func() {
+		cpu, busy = append(cpu, s.Proc.CPU()), append(busy, proc.Busy(s.cores))
+	}
 	r, err := s.loop.Run(t)
 	if err != nil {
 		return nil, err
 	}
-	return &measured{r, cpu[1] - cpu[0], s.Proc.RSS()}, nil
+	m := &measured{Result: r, cpu: cpu[1] - cpu[0], rss: s.Proc.RSS()}
+	m.others = max(busy[1]-busy[0]-m.cpu-r.CPU, 0)
+	return m, nil
 }
 
 // figures are what every run of traffic has.
@@ -183,6 +209,7 @@ func (m *measured) figures() []report.Figure {
 		{Name: "per read", Unit: "", Value: delivered / max(1, float64(m.Reads))},
 		{Name: "server", Unit: "cores", Value: m.cpu.Seconds() / seconds},
 		{Name: "generator", Unit: "cores", Value: m.CPU.Seconds() / seconds},
+		{Name: "others", Unit: "cores", Value: m.others.Seconds() / seconds},
 		{Name: "memory", Unit: "MB", Value: float64(m.rss) / 1e6},
 	}
 }

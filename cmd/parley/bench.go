@@ -6,7 +6,7 @@ import "time"
 // for Linux only: bench_linux.go.
 type benchCmd struct {
 	Scenario []string `placeholder:"NAME" default:"fanout-1k,many,steady" help:"What is measured; --list shows them all."`
-	Peers    []string `placeholder:"NAME" default:"parley-topics,nats,gws" help:"Who is measured: parley-topics, parley-events, parley-bot, parley-chat (parley for all four), nats, gws, socketio, centrifugo."`
+	Peers    []string `placeholder:"NAME" default:"parley-topics,nats,gws" help:"Who is measured: parley-topics, parley-events, parley-bot, parley-chat (parley for all four), nats, gws, socketio, centrifugo, nethttp."`
 	Rounds   int      `default:"5" placeholder:"5" help:"How often each is measured; the figure is the median."`
 	List     bool     `help:"List the scenarios and end."`
 
@@ -15,6 +15,7 @@ type benchCmd struct {
 	Warm    time.Duration `default:"1s" placeholder:"1s" help:"Time before what is measured."`
 	For     time.Duration `default:"5s" placeholder:"5s" help:"Time that is measured."`
 	Window  int           `placeholder:"N" help:"Messages of a topic under way at once, where the scenario is saturated."`
+	Rate    float64       `placeholder:"N" help:"Messages a second, where the scenario has a fixed rate."`
 	Shrink  int           `placeholder:"N" help:"Divide the number of listeners by this, to try a scenario out."`
 
 	JSON string `name:"json" placeholder:"FILE" help:"Write all figures to a file."`
