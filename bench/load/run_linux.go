@@ -212,6 +212,9 @@ func (d *driver) until(end int64) error {
 	for {
 		now := d.loop.Now()
 		if now >= end {
+			if d.traffic.Rate > 0 {
+				d.offer(end - 1) // what was due, though it is late
+			}
 			return nil
 		}
 		wait := end - now

@@ -91,7 +91,7 @@ func hear(t *testing.T, h *House, s Surface, plan Plan) {
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}
-	if r.Delivered == 0 {
+	if r.Latency.Count() == 0 {
 		t.Errorf("nothing was heard; publishers were told %q", publishers[0].Said)
 	}
 }
