@@ -73,6 +73,10 @@ var rules = []rule{
 		why:     "a conn is a hub's listener on a socket; sniff tells by a first frame which tongue /ws was opened in, before there is a dialect to ask",
 	},
 	{
+		folder: "presence",
+		why:    "presence is told of Conns and tells by the bus: it knows neither conns nor hub, and everything else by its port",
+	},
+	{
 		folder: "agent",
 		may:    []string{"engine", "relay"},
 		why:    "an agent posts through the engine like anybody else, and hears on the bus what the relay wrote",
@@ -115,7 +119,7 @@ var rules = []rule{
 	{
 		folder: "app",
 		may: []string{
-			"engine", "relay", "hub", "conn", "agent/...", "dialect/...",
+			"engine", "relay", "hub", "conn", "presence", "agent/...", "dialect/...",
 			"store/...", "bus/...", "auth", "config", "httpd",
 		},
 		modules: anyModule,

@@ -1,0 +1,174 @@
+package presence
+
+import (
+	"container/list"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/parley-chat/parley"
+)
+
+// who is a principal of an org.
+type who struct {
+	org parley.OrgID
+	id  parley.PrincipalID
+}
+
+// local is who is connected to this node, and what of it the roster has not been
+// told yet. It holds one person for each principal with a Conn or in its grace.
+type local struct {
+	seed maphash.Seed
+
+	mu    sync.Mutex
+	pages [pages]page
+	// leaving are those without a Conn, the first to have left in front.
+	leaving list.List
+}
+
+type page struct {
+	people  map[who]*person
+	changed map[who]struct{} // came or went since the last entry
+	// written counts what the entries since the last whole one hold; whole asks for
+	// one of that kind.
+	written int
+	whole   bool
+	wholeAt time.Time
+}
+
+type person struct {
+	kind  parley.PrincipalKind
+	conns int
+	// left is the place in leaving, and leftAt since when; nil while there are Conns.
+	left   *list.Element
+	leftAt time.Time
+}
+
+const (
+	// smallPage is what may be written to a page in pieces before it is written whole,
+	// however few it holds.
+	smallPage = 64
+	// wholeInterval is after how long a page is written whole in any case: a roster may
+	// forget entries after a day.
+	wholeInterval = 8 * time.Hour
+)
+
+func (l *local) init() {
+	l.seed = maphash.MakeSeed()
+	for i := range l.pages {
+		l.pages[i] = page{people: map[who]*person{}, changed: map[who]struct{}{}}
+	}
+}
+
+func (l *local) page(k who) *page { return &l.pages[maphash.Comparable(l.seed, k)%pages] }
+
+// join adds a Conn; it reports whether that is news.
+func (l *local) join(k who, kind parley.PrincipalKind) (news bool) {
+	p := l.page(k)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := p.people[k]
+	if x == nil {
+		x, news = new(person), true
+		p.people[k] = x
+		p.changed[k] = struct{}{}
+	}
+	if x.left != nil {
+		l.leaving.Remove(x.left)
+		x.left = nil
+	}
+	x.kind = kind
+	x.conns++
+	return news
+}
+
+// leave takes a Conn away.
+func (l *local) leave(k who, now time.Time) {
+	p := l.page(k)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	x := p.people[k]
+	if x == nil || x.conns == 0 {
+		return
+	}
+	if x.conns--; x.conns == 0 {
+		x.left, x.leftAt = l.leaving.PushBack(k), now
+	}
+}
+
+// expire lets those go who have had no Conn since before a time.
+func (l *local) expire(before time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for first := l.leaving.Front(); first != nil; first = l.leaving.Front() {
+		k := first.Value.(who)
+		p := l.page(k)
+		if p.people[k].leftAt.After(before) {
+			return
+		}
+		l.leaving.Remove(first)
+		delete(p.people, k)
+		p.changed[k] = struct{}{}
+	}
+}
+
+func (l *local) has(k who) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.page(k).people[k] != nil
+}
+
+// rewrite asks for a whole entry of a page.
+func (l *local) rewrite(page int) {
+	if page < 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pages[page].whole = true
+}
+
+// take returns the entry that brings a page of the roster up to date; false where
+// it is. It is whole where that is no longer than what it takes the place of, so
+// that a page's entries never hold more than twice its people.
+func (l *local) take(i int, now time.Time) (e entry, changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.pages[i]
+	aged := len(p.people) > 0 && !p.wholeAt.IsZero() && now.Sub(p.wholeAt) > wholeInterval
+	if len(p.changed) == 0 && !p.whole && !aged {
+		return e, false
+	}
+	if p.written+len(p.changed) > max(smallPage, len(p.people)) || p.wholeAt.IsZero() || p.whole || aged {
+		e.whole = true
+		e.On = make([]member, 0, len(p.people))
+		for k, x := range p.people {
+			e.On = append(e.On, memberOf(k, x.kind))
+		}
+		p.written, p.whole, p.wholeAt = 0, false, now
+	} else {
+		for k := range p.changed {
+			if x := p.people[k]; x != nil {
+				e.On = append(e.On, memberOf(k, x.kind))
+			} else {
+				e.Off = append(e.Off, memberOf(k, ""))
+			}
+		}
+		p.written += len(p.changed)
+	}
+	clear(p.changed)
+	return e, true
+}
+
+// putBack has an entry that could not be written made anew.
+func (l *local) putBack(i int, e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.pages[i]
+	p.whole = p.whole || e.whole
+	for _, list := range [][]member{e.On, e.Off} {
+		for j := range list {
+			p.changed[list[j].who()] = struct{}{}
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package presence_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/membus"
+	"github.com/parley-chat/parley/presence"
+)
+
+const (
+	org   = parley.OrgID("org_demo")
+	grace = 15 * time.Second
+	lease = 6 * time.Second
+)
+
+// world is some nodes over one store, one bus and one roster.
+type world struct {
+	t      *testing.T
+	bus    *membus.Bus
+	roster *membus.Roster
+	store  *store
+	ids    atomic.Uint64
+	nodes  []*node
+
+	mu      sync.Mutex
+	told    []string
+	targets []parley.PrincipalID // of all that was told
+	last    map[parley.PrincipalID]parley.PresenceStatus
+	quiet   bool // told is not looked at
+	onTold  func(*parley.PresenceBody)
+}
+
+// in runs a test in a world of its own, whose clock runs ahead while all wait.
+func in(t *testing.T, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t)) })
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{
+		t: t, bus: membus.New(), roster: new(membus.Roster),
+		store: &store{beats: map[string]time.Time{}, muted: map[string]bool{}, shared: map[parley.PrincipalID]map[parley.PrincipalID]parley.ConversationID{}},
+		last:  map[parley.PrincipalID]parley.PresenceStatus{},
+	}
+	stop, err := w.bus.Subscribe(parley.OrgSubject("live", org), func(_, _ string, data []byte) { w.hear(data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, n := range w.nodes {
+			n.kill()
+		}
+		stop()
+		_ = w.bus.Close()
+	})
+	return w
+}
+
+// hear notes what is told, as "ann online to ben,cat in 1".
+func (w *world) hear(data []byte) {
+	e, err := parley.UnmarshalEvent(data)
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	b := e.Body.(*parley.PresenceBody)
+	if e.Type != parley.PresenceChanged || e.Class != parley.Ephemeral || e.Org != org || !e.Conversation.IsZero() ||
+		e.Actor != b.Principal || e.ID.IsZero() || b.At.IsZero() || len(e.Targets) > 64 || slices.Contains(e.Targets, b.Principal) {
+		w.t.Errorf("told %s", data)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last[b.Principal] = b.Status
+	w.targets = append(w.targets, e.Targets...)
+	if w.onTold != nil {
+		w.onTold(b)
+	}
+	if w.quiet {
+		return
+	}
+	name := string(b.Principal)
+	if b.Kind != parley.KindUser {
+		name += " (" + string(b.Kind) + ")"
+	}
+	var targets []string
+	for _, to := range e.Targets {
+		targets = append(targets, string(to))
+	}
+	w.told = append(w.told, fmt.Sprintf("%s %s to %s in %d", name, b.Status, strings.Join(targets, ","), b.Shared[15]))
+}
+
+// after lets time go by and checks what was told meanwhile.
+func (w *world) after(d time.Duration, want ...string) {
+	w.t.Helper()
+	time.Sleep(d)
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Equal(w.told, want) {
+		w.t.Errorf("told %q, want %q", w.told, want)
+	}
+	w.told = nil
+}
+
+// NewID makes ids 1, 2, 3, …
+func (w *world) NewID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[8:], w.ids.Add(1))
+	return id
+}
+
+// share puts people into a conversation.
+func (w *world) share(conversation int, people ...parley.PrincipalID) {
+	id := parley.ConversationID{14: byte(conversation >> 8), 15: byte(conversation)}
+	for _, p := range people {
+		if w.store.shared[p] == nil {
+			w.store.shared[p] = map[parley.PrincipalID]parley.ConversationID{}
+		}
+		for _, other := range people {
+			if other != p {
+				w.store.shared[p][other] = id // later ones are newer
+			}
+		}
+	}
+}
+
+// node is one that runs, and says every 2 s that it lives.
+type node struct {
+	*presence.Service
+	name string
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+func (w *world) node(name string) *node {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &node{name: name, stop: cancel, Service: presence.New(presence.Config{
+		Store: w.store, Bus: w.bus, Roster: w.roster, IDs: w, Node: name, Grace: grace, Members: 5000,
+		Agents: []parley.PrincipalID{"demo"},
+	})}
+	n.done.Go(func() {
+		for ctx.Err() == nil {
+			w.store.beat(name)
+			select {
+			case <-ctx.Done():
+			case <-time.After(2 * time.Second):
+			}
+		}
+	})
+	synctest.Wait()
+	n.done.Go(func() {
+		if err := n.Run(ctx); err != nil {
+			w.t.Error(err)
+		}
+	})
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// kill ends a node; it leaves behind what it has written.
+func (n *node) kill() {
+	n.stop()
+	n.done.Wait()
+}
+
+func (n *node) join(id parley.PrincipalID) {
+	n.Joined(&parley.Principal{Org: org, ID: id, Kind: parley.KindUser})
+}
+
+func (n *node) leave(id parley.PrincipalID) {
+	n.Left(&parley.Principal{Org: org, ID: id, Kind: parley.KindUser})
+}
+
+// store is what presence asks of a store, in memory.
+type store struct {
+	shared map[parley.PrincipalID]map[parley.PrincipalID]parley.ConversationID // before the nodes start
+
+	mu    sync.Mutex
+	beats map[string]time.Time
+	muted map[string]bool
+	bad   bool
+}
+
+func (s *store) beat(node string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.muted[node] {
+		s.beats[node] = time.Now()
+	}
+}
+
+// mute keeps a node's heartbeats from the store.
+func (s *store) mute(node string, mute bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.muted[node] = mute
+}
+
+func (s *store) fail(bad bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bad = bad
+}
+
+var errAway = errors.New("the store is away")
+
+func (s *store) LiveNodes(context.Context) (list []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for node, at := range s.beats {
+		if time.Since(at) < lease {
+			list = append(list, node)
+		}
+	}
+	return list, nil
+}
+
+func (s *store) Peers(_ context.Context, o parley.OrgID, id parley.PrincipalID, _ int, after parley.PrincipalID, limit int) (list []parley.Peer, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bad || o != org {
+		return nil, errAway
+	}
+	for p, shared := range s.shared[id] {
+		if p > after {
+			list = append(list, parley.Peer{Principal: p, Shared: shared})
+		}
+	}
+	slices.SortFunc(list, func(a, b parley.Peer) int { return strings.Compare(string(a.Principal), string(b.Principal)) })
+	return list[:min(limit, len(list))], nil
+}
+
+// wander lets five people connect and disconnect at random to nodes that die and
+// start again.
+func (w *world) wander(seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	people := []parley.PrincipalID{"ann", "ben", "cat", "dan", "eve"}
+	w.share(1, people...)
+	w.quiet = true
+	conns := map[parley.PrincipalID][]*node{}
+	gone := map[parley.PrincipalID]time.Time{} // since when without any
+	w.onTold = func(b *parley.PresenceBody) {
+		if b.Status != parley.PresenceOffline {
+			return
+		}
+		// The word may be on its way for a moment while somebody comes back.
+		if at, ok := gone[b.Principal]; ok && time.Since(at) < grace {
+			w.t.Errorf("seed %d: %s is told to have gone after %s", seed, b.Principal, time.Since(at))
+		} else if !ok {
+			w.t.Errorf("seed %d: %s is told to have gone and is there", seed, b.Principal)
+		}
+	}
+	lives := 0
+	start := func() *node { lives++; return w.node(fmt.Sprintf("n%d", lives)) }
+	nodes := []*node{start(), start(), start()}
+	for range 400 {
+		who := people[r.IntN(len(people))]
+		i := r.IntN(len(nodes))
+		w.mu.Lock()
+		switch held := conns[who]; {
+		case r.IntN(40) == 0: // a node dies, and its clients lose their connections
+			dead := nodes[i]
+			for p, list := range conns {
+				if conns[p] = slices.DeleteFunc(list, func(n *node) bool { return n == dead }); len(conns[p]) == 0 && gone[p].IsZero() {
+					gone[p] = time.Now()
+				}
+			}
+			w.mu.Unlock()
+			dead.kill()
+			nodes[i] = start()
+			w.mu.Lock()
+		case len(held) > 0 && r.IntN(2) == 0:
+			held[0].leave(who)
+			if conns[who] = held[1:]; len(conns[who]) == 0 {
+				gone[who] = time.Now()
+			}
+		default:
+			nodes[i].join(who)
+			conns[who] = append(held, nodes[i])
+			delete(gone, who)
+		}
+		w.mu.Unlock()
+		time.Sleep(time.Duration(r.IntN(int(grace) * 2 / 3)))
+		synctest.Wait()
+	}
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range people {
+		want := parley.PresenceOffline
+		if len(conns[p]) > 0 {
+			want = parley.PresenceOnline
+		}
+		if got := w.last[p]; got != want && (got != "" || want == parley.PresenceOnline) {
+			w.t.Errorf("seed %d: the last word on %s is %q, and it is %s", seed, p, got, want)
+		}
+		if got := nodes[0].Of(org, people)[p]; got != want {
+			w.t.Errorf("seed %d: a node says that %s is %s", seed, p, got)
+		}
+	}
+}
