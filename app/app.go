@@ -23,6 +23,7 @@ import (
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/hub"
 	"github.com/parley-chat/parley/internal/webreq"
+	"github.com/parley-chat/parley/presence"
 	"github.com/parley-chat/parley/relay"
 )
 
@@ -33,25 +34,26 @@ type App struct {
 	log  *slog.Logger
 	node string
 
-	keys    *auth.Keys
-	store   parley.Store
-	bus     *natsbus.Bus
-	auth    *auth.Authenticator
-	engine  *engine.Engine
-	relay   *relay.Relay
-	hub     *hub.Hub
-	conns   *conn.Server
-	worker  *agent.Worker
-	metrics *prometheus.Registry
+	presence *presence.Service
+	keys     *auth.Keys
+	store    parley.Store
+	bus      *natsbus.Bus
+	auth     *auth.Authenticator
+	engine   *engine.Engine
+	relay    *relay.Relay
+	hub      *hub.Hub
+	conns    *conn.Server
+	worker   *agent.Worker
+	metrics  *prometheus.Registry
 
 	doors    []door
 	draining atomic.Bool
 	wg       sync.WaitGroup
 	// Set by background; nil before. They are called in the order in which the parts
 	// may end.
-	stopWorker, stopEngine, stopRelay context.CancelFunc
-	workerDone                        chan struct{}
-	stopSharing                       func() // of revocations; set by Start
+	stopWorker, stopEngine, stopPresence, stopRelay context.CancelFunc
+	workerDone                                      chan struct{}
+	stopSharing                                     func() // of revocations; set by Start
 }
 
 // New makes a node of a configuration; nothing is opened yet. log nil discards.
@@ -90,7 +92,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the run log: %w", err)
 	}
-	public, operators := a.build(runLog)
+	roster, err := a.bus.Roster(ctx)
+	if err != nil {
+		return fmt.Errorf("open the roster: %w", err)
+	}
+	public, operators := a.build(runLog, roster)
 	if err := a.listen(public, operators); err != nil {
 		return err
 	}
@@ -104,7 +110,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 
 // build makes the parts that hold no resources yet, and returns what answers
 // clients and operators.
-func (a *App) build(runLog parley.RunLog) (public, operators http.Handler) {
+func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operators http.Handler) {
 	members := agents(a.cfg)
 	a.relay = relay.New(relay.Config{Store: a.store, Bus: a.bus, Logger: a.log})
 	a.engine = engine.New(engine.Config{
@@ -116,18 +122,22 @@ func (a *App) build(runLog parley.RunLog) (public, operators http.Handler) {
 	a.worker = agent.New(agent.Config{Store: a.store, Bus: a.bus, Engine: a.engine, Agents: members, Logger: a.log})
 	spoken := dialects()
 	a.hub = hub.New(hub.Config{Store: a.store, Bus: a.bus, Dialects: spoken, Frame: conn.AppendText, Limits: a.cfg.Limits, Logger: a.log})
+	a.presence = presence.New(presence.Config{
+		Store: a.store, Bus: a.bus, Roster: roster, IDs: ids{}, Node: a.node, Agents: reserved(a.cfg),
+		Grace: a.cfg.Limits.PresenceGrace, Members: a.cfg.Limits.PresenceMembers, Logger: a.log,
+	})
 	failures := auth.NewFailureLimiter(a.cfg.Limits.FailedAuthPerSec)
 	a.conns = conn.New(conn.Config{
 		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Dialects: spoken, Limits: a.cfg.Limits,
 		Policy:   webreq.Policy{TrustedProxies: a.cfg.TrustedProxies, AllowedOrigins: a.cfg.AllowedOrigins, PublicURL: a.cfg.PublicURL},
-		Failures: failures, Fresh: a.auth.Fresh, Logger: a.log, Node: a.node,
+		Failures: failures, Presence: a.presence, Fresh: a.auth.Fresh, Logger: a.log, Node: a.node,
 	})
 	a.auth.OnRevoke(a.conns.Revoke)
 	a.countParts()
 	doors := httpd.New(httpd.Config{
 		Engine: a.engine, Auth: a.auth, Store: a.store,
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
-		MintUser: a.mintUser, Listening: a.hub.Listening, Limits: a.cfg.Limits,
+		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Limits: a.cfg.Limits,
 		Sockets:        a.conns.Doors(),
 		AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies, PublicURL: a.cfg.PublicURL,
 		Ready: a.Ready, FailedAuth: failures, Logger: a.log, Metrics: a.metrics,

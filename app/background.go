@@ -24,6 +24,7 @@ func (a *App) background() {
 		a.wg.Go(func() { a.trim(ctx) })
 		return a.engine.Run(ctx)
 	})
+	a.stopPresence, _ = run("presence", a.presence.Run)
 	a.stopWorker, a.workerDone = run("agents", a.worker.Run)
 }
 

@@ -17,6 +17,7 @@ func (a *App) countParts() {
 	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	gauge("connections", "Sockets that live now.", func() float64 { return float64(a.conns.Len()) })
+	gauge("presence_online", "Principals that are online, over all nodes.", func() float64 { return float64(a.presence.Online()) })
 	gauge("stalled_orgs", "Orgs whose durable telling waits for the store.", func() float64 { return float64(a.hub.StalledOrgs.Load()) })
 	counter("connections_opened_total", "Sockets that were upgraded.", a.conns.Opened.Load)
 	counter("connections_refused_total", "Upgrades that were refused.", a.conns.Refused.Load)
@@ -24,6 +25,8 @@ func (a *App) countParts() {
 	counter("socket_writes_total", "Writes to sockets.", a.conns.Writes.Load)
 	counter("events_applied_total", "Durable events applied by this node's feeds.", a.hub.Applied.Load)
 	counter("events_live_total", "Events told that are not stored.", a.hub.Ephemerals.Load)
+	counter("presence_events_total", "Events of this node that told of somebody coming or going.", a.presence.Told.Load)
+	counter("presence_writes_total", "Entries this node wrote into the roster of who is connected.", a.presence.Writes.Load)
 	counter("frames_encoded_total", "Frames encoded, once per dialect and view.", a.hub.Encodings.Load)
 	counter("frames_delivered_total", "Frames handed to sockets' writers.", a.hub.Deliveries.Load)
 	counter("log_holes_total", "Ranges of the log that were read from the store.", a.hub.Holes.Load)

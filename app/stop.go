@@ -105,7 +105,7 @@ func (a *App) close(ctx context.Context) {
 		_ = d.server.Close()
 		_ = d.Listener.Close() // where it was never served
 	}
-	for _, stop := range []context.CancelFunc{a.stopWorker, a.stopEngine} {
+	for _, stop := range []context.CancelFunc{a.stopWorker, a.stopPresence, a.stopEngine} {
 		if stop != nil {
 			stop()
 		}

@@ -18,7 +18,8 @@ type (
 	}
 )
 
-// places are the limits that a Conn counts against, as bits.
+// places are the limits that a Conn counts against, and whether Presence counts
+// it, as bits.
 type places uint8
 
 const (
@@ -26,6 +27,7 @@ const (
 	ofEvents
 	ofNetwork
 	ofStrangers
+	isPresent
 )
 
 // occupyNetwork counts a Conn against a limit of its network, ofNetwork or
@@ -54,6 +56,21 @@ func (s *Server) occupyNetwork(c *Conn, place places) bool {
 // admit counts an authenticated Conn against the limits of its principal (C27).
 // on is nil where the surface is not known yet.
 func (s *Server) admit(c *Conn, p *parley.Principal, on *surface) error {
+	if err := s.occupyPerson(c, p, on); err != nil {
+		return err
+	}
+	if s.cfg.Presence == nil || p.Kind == parley.KindService {
+		return nil
+	}
+	// Before the Conn says so: it may be released meanwhile, and is again at its end.
+	s.cfg.Presence.Joined(p)
+	s.mu.Lock()
+	c.holds |= isPresent
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *Server) occupyPerson(c *Conn, p *parley.Principal, on *surface) error {
 	limits := &s.cfg.Limits
 	key, events := person{p.Org, p.ID}, on == &s.events
 	s.mu.Lock()
@@ -81,11 +98,15 @@ func (s *Server) admit(c *Conn, p *parley.Principal, on *surface) error {
 // still has that. Idempotent.
 func (s *Server) release(c *Conn) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if c.clientKey != "" && s.clients[c.clientKey] == c {
 		delete(s.clients, c.clientKey)
 	}
+	present := c.holds&isPresent != 0
 	s.vacate(c, c.holds)
+	s.mu.Unlock()
+	if present {
+		s.cfg.Presence.Left(c.principal.Load())
+	}
 }
 
 // vacate gives back those of some places that a Conn holds. Under mu.

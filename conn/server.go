@@ -26,8 +26,16 @@ type Failures interface {
 	Failed(addr netip.Addr)
 }
 
-// Config is what a Server is made of; all but Failures, Fresh, Logger and Policy
-// are required.
+// Presence is told of the Conns of users and agents as they come and go, once
+// each. The principal that left may have another token by then, and is the same by
+// org and id. It must not wait for anything.
+type Presence interface {
+	Joined(p *parley.Principal)
+	Left(p *parley.Principal)
+}
+
+// Config is what a Server is made of; all but Failures, Presence, Fresh,
+// Logger and Policy are required.
 type Config struct {
 	Hub    *hub.Hub
 	Engine Doer
@@ -38,6 +46,7 @@ type Config struct {
 	Limits   parley.Limits
 	Policy   webreq.Policy
 	Failures Failures // nil: not bounded
+	Presence Presence // nil: nobody is told
 	// Fresh reports whether it is known what has been revoked lately: while it is
 	// not, nothing is told to anyone (P6). It is asked at every write. Nil: always.
 	Fresh  func() bool

@@ -103,7 +103,7 @@ func (s *Server) listParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, participantList{chatParticipantsOf(v.participants())})
+	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(v.participants(), c.who.ID)})
 }
 
 // addParticipants makes users and agents join.
@@ -123,7 +123,7 @@ func (s *Server) addParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, participantList{chatParticipantsOf(result.Members)})
+	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(result.Members, c.who.ID)})
 }
 
 // removeParticipant ends a stay, one's own too.

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"slices"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -137,15 +138,32 @@ func chatMessagesOf(v *sight, messages []parley.Message) []any {
 	return list
 }
 
-func chatParticipantsOf(members []parley.Membership) []chatParticipant {
+// chatParticipantsOf shows members to who.
+func (s *Server) chatParticipantsOf(members []parley.Membership, who parley.PrincipalID) []chatParticipant {
 	list := make([]chatParticipant, len(members))
+	present := s.present(members, who)
 	for i, m := range members {
 		list[i] = chatParticipant{
 			UserID: m.Principal, DisplayName: displayName(&m),
-			IsAgent: m.Kind == parley.KindAgent, Role: m.Role,
+			IsAgent: m.Kind == parley.KindAgent, Role: m.Role, Status: orNull(string(present[m.Principal])),
 		}
 	}
 	return list
+}
+
+// present tells who of a conversation's members is online, as far as who may know:
+// those who are in it see one another, unless they are too many to be told of it.
+func (s *Server) present(members []parley.Membership, who parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus {
+	var ids []parley.PrincipalID
+	for i := range members {
+		if members[i].Open() {
+			ids = append(ids, members[i].Principal)
+		}
+	}
+	if s.Presence == nil || !slices.Contains(ids, who) || len(ids) > s.Limits.PresenceMembers {
+		return nil
+	}
+	return s.Presence(members[0].Org, ids)
 }
 
 // displayName is never empty: whoever was never seen is shown by its id.
@@ -165,10 +183,11 @@ func (s *Server) chatConversationOf(c *parley.Conversation, members []parley.Mem
 	if c.Kind != parley.KindDirect && c.Kind != parley.KindAgentDirect {
 		return v
 	}
+	present := s.present(members, who)
 	for _, m := range members {
 		if m.Principal != who {
 			v.Contact = &chatContact{
-				UserID: m.Principal, DisplayName: displayName(&m),
+				UserID: m.Principal, DisplayName: displayName(&m), Status: orNull(string(present[m.Principal])),
 				IsAgent: m.Kind == parley.KindAgent, IsDefault: m.Principal == s.DefaultAgent,
 			}
 		}

@@ -48,6 +48,8 @@ type Config struct {
 	// Listening counts the distinct users of the audience of e that are connected
 	// and listening now, as far as this node knows (contracts.md C3). Nil counts none.
 	Listening func(org parley.OrgID, e *parley.Event) int
+	// Presence tells who of some principals is online. Nil: that is not shown.
+	Presence func(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus
 	// Sockets are the WebSocket handlers by ServeMux path: "/realtime", "/ws", "/ws/".
 	// They get the request as it came and do everything themselves.
 	Sockets map[string]http.Handler

@@ -27,11 +27,11 @@ func startNATS(t *testing.T) (url string) {
 func pgURL(t *testing.T) string { return pgtest.Start(t) }
 
 // twoNodes are two servers on one PostgreSQL and one NATS, with one signing key.
-func twoNodes(t *testing.T) (a, b *server) {
+func twoNodes(t *testing.T, args ...string) (a, b *server) {
 	t.Helper()
 	store, bus := pgURL(t), startNATS(t)
-	a = newServer(t, "--store-url", store, "--nats-url", bus)
-	b = newServer(t, "--store-url", store, "--nats-url", bus, "--data", a.dir)
+	a = newServer(t, append([]string{"--store-url", store, "--nats-url", bus}, args...)...)
+	b = newServer(t, append([]string{"--store-url", store, "--nats-url", bus, "--data", a.dir}, args...)...)
 	b.keys = a.keys
 	a.start()
 	b.start()

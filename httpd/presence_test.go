@@ -1,0 +1,88 @@
+package httpd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/httpd"
+)
+
+// Members of a conversation see who of them is there. Who left sees nothing of it
+// any more, of a crowd nobody sees it, and where presence is not kept it is null.
+func TestMembersSeeWhoIsOnline(t *testing.T) {
+	online := func(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus {
+		all := map[parley.PrincipalID]parley.PresenceStatus{}
+		for _, id := range ids {
+			all[id] = parley.PresenceOffline
+			if org == "org_demo" && id == "bob" {
+				all[id] = parley.PresenceOnline
+			}
+		}
+		return all
+	}
+	h := open(t, func(c *httpd.Config) { c.Presence, c.Limits.PresenceMembers = online, 3 })
+	make := func(kind, members string) string {
+		a := h.must("POST", "/v1/chat/conversations", "ada", `{"type":"`+kind+`","participant_ids":`+members+`}`)
+		return a.field(t, "id").(string)
+	}
+	pair, group, crowd := make("direct", `["bob"]`), make("group", `["bob","cyd"]`), make("group", `["bob","cyd","dan"]`)
+	statuses := func(token, conversation string) string {
+		var list struct {
+			Participants []struct {
+				UserID string `json:"user_id"`
+				Status *string
+			}
+		}
+		a := h.must("GET", "/v1/chat/conversations/"+conversation+"/participants", token, "")
+		if err := json.Unmarshal([]byte(a.text), &list); err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, p := range list.Participants {
+			status := "null"
+			if p.Status != nil {
+				status = *p.Status
+			}
+			text += fmt.Sprintf("%s %s;", p.UserID, status)
+		}
+		return text
+	}
+	for _, c := range []struct{ name, token, conversation, want string }{
+		{"of two", "ada", pair, "ada offline;bob online;"},
+		{"of three", "cyd", group, "ada offline;bob online;cyd offline;"},
+		{"of too many", "ada", crowd, "ada null;bob null;cyd null;dan null;"},
+	} {
+		if got := statuses(c.token, c.conversation); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+	h.must("DELETE", "/v1/chat/conversations/"+group+"/participants/cyd", "cyd", "")
+	if got := statuses("cyd", group); got != "ada null;bob null;" {
+		t.Errorf("who left sees %s", got)
+	}
+	contact := func(token string) any {
+		var list struct {
+			Conversations []struct {
+				ID      string
+				Contact *struct{ Status any }
+			}
+		}
+		if err := json.Unmarshal([]byte(h.must("GET", "/v1/chat/conversations", token, "").text), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list.Conversations {
+			if c.ID == pair {
+				return c.Contact.Status
+			}
+		}
+		return "not listed"
+	}
+	if got := contact("ada"); got != "online" {
+		t.Errorf("ada's contact is %v", got)
+	}
+	if got := contact("bob"); got != "offline" {
+		t.Errorf("bob's contact is %v", got)
+	}
+}
