@@ -52,6 +52,7 @@ type Engine struct {
 	seen      *recent[principalKey, parley.Principal]
 	limits    limiters
 	typing    typists
+	audiences audiences
 	tape      tape
 	quiet     quiet // of the live bus
 
@@ -187,6 +188,12 @@ func (e *Engine) transact(ctx context.Context, p *parley.Principal, fn func(w *w
 		}
 		err = e.cfg.Store.Update(ctx, attempt)
 	}
+	// A commit that failed may be one whose answer was lost.
+	if w != nil {
+		for _, id := range w.touched {
+			e.audiences.changed(conversationKey{p.Org, id})
+		}
+	}
 	if err == nil && w.appended {
 		e.cfg.Committed()
 	}
@@ -200,6 +207,7 @@ type write struct {
 	caller   *parley.Principal
 	now      time.Time
 	appended bool
+	touched  []parley.ConversationID // those that were written to
 }
 
 // conversation reads a conversation and holds it, with the caller's stay.
@@ -247,6 +255,9 @@ func (w *write) append(ev *parley.Event) error {
 		return fmt.Errorf("append %s: %w", ev.Type, err)
 	}
 	w.appended = true
+	if !ev.Conversation.IsZero() {
+		w.touched = append(w.touched, ev.Conversation)
+	}
 	return nil
 }
 

@@ -7,14 +7,24 @@ import (
 	"github.com/parley-chat/parley"
 )
 
+// maxLiveBuffer bounds a buffer that is used again.
+const maxLiveBuffer = 64 << 10
+
+var liveBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 // tellLive publishes an event that is not durable on `live.{org}`. Nobody is told
 // of a failure: what is ephemeral may be lost, and what a run said is in the run
 // log and in its end.
 func (e *Engine) tellLive(ev *parley.Event) {
-	data, err := parley.MarshalEvent(ev)
+	buf := liveBuffers.Get().(*[]byte) // the bus keeps nothing of it
+	data, err := parley.AppendEvent((*buf)[:0], ev)
 	if err == nil {
 		err = e.cfg.Bus.Publish(parley.OrgSubject("live", ev.Org), data)
 	}
+	if cap(data) <= maxLiveBuffer {
+		*buf = data
+	}
+	liveBuffers.Put(buf)
 	if err != nil && e.quiet.speak() {
 		e.cfg.Logger.Warn("engine: publish live event", "type", ev.Type, "org", ev.Org, "err", err)
 	}

@@ -186,20 +186,14 @@ func (e *Engine) liveAudience(ctx context.Context, p *parley.Principal, pub *pub
 	if pub.conversation.IsZero() {
 		return nil, nil, nil
 	}
-	c, stays, err := e.readConversation(ctx, p.Org, pub.conversation)
+	a, err := e.audience(ctx, p.Org, pub.conversation)
 	if err != nil {
 		return nil, nil, err
 	}
-	members := map[parley.PrincipalID]bool{}
-	for i := range stays {
-		if stays[i].Open() {
-			members[stays[i].Principal] = true
-		}
-	}
-	if !members[p.ID] && !p.Can(parley.ScopeSystemPublish) {
+	if !a.members[p.ID] && !p.Can(parley.ScopeSystemPublish) {
 		return nil, nil, errNoConversation(nil)
 	}
-	return c, members, nil
+	return a.Conversation, a.members, nil
 }
 
 func errNoTarget() error {

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -45,49 +43,18 @@ func (e *Engine) setTyping(ctx context.Context, p *parley.Principal, cmd parley.
 	if e.typing.refresh(k, cmd.On) {
 		return parley.Result{}, nil
 	}
-	c, err := e.membersConversation(ctx, p, cmd.Conversation)
+	c, err := e.audience(ctx, p.Org, cmd.Conversation)
 	if err != nil {
 		return parley.Result{}, err
+	}
+	if !c.members[p.ID] {
+		return parley.Result{}, errNoConversation(nil)
 	}
 	if c.Status != parley.StatusActive {
 		return parley.Result{}, errClosed()
 	}
 	body := parley.TypingBody{Principal: p.ID, Kind: p.Kind, Name: p.Name, Origin: cmd.Origin}
 	return parley.Result{Event: e.typing.set(k, cmd.On, c.ChangeSeq, body)}, nil
-}
-
-// membersConversation reads a conversation in which p has an open stay, outside of
-// a transaction.
-func (e *Engine) membersConversation(ctx context.Context, p *parley.Principal, id parley.ConversationID) (*parley.Conversation, error) {
-	c, stays, err := e.readConversation(ctx, p.Org, id)
-	if err != nil {
-		return nil, err
-	}
-	for i := range stays {
-		if stays[i].Principal == p.ID && stays[i].Open() {
-			return c, nil
-		}
-	}
-	return nil, errNoConversation(nil)
-}
-
-// readConversation reads a conversation and its stays, outside of a transaction.
-func (e *Engine) readConversation(ctx context.Context, org parley.OrgID, id parley.ConversationID) (*parley.Conversation, []parley.Membership, error) {
-	c, err := e.cfg.Store.Conversation(ctx, org, id)
-	if err == nil && c.Status == parley.StatusDeleted {
-		err = parley.ErrNotFound
-	}
-	if errors.Is(err, parley.ErrNotFound) {
-		return nil, nil, errNoConversation(err)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("read conversation %s: %w", id, err)
-	}
-	stays, err := e.cfg.Store.Stays(ctx, org, id)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read stays of %s: %w", id, err)
-	}
-	return c, stays, nil
 }
 
 // refresh reports whether there is nothing to tell: the same was told within the
