@@ -22,7 +22,7 @@ type local struct {
 
 	mu    sync.Mutex
 	pages [pages]page
-	// leaving are those without a Conn, the first to have left in front.
+	// leaving are the leavers in their grace, the first to have left in front.
 	leaving list.List
 }
 
@@ -37,11 +37,23 @@ type page struct {
 }
 
 type person struct {
-	kind  parley.PrincipalKind
-	conns int
-	// left is the place in leaving, and leftAt since when; nil while there are Conns.
-	left   *list.Element
-	leftAt time.Time
+	conns int32
+	agent bool
+	// left is the place in leaving; nil while there are Conns.
+	left *list.Element
+}
+
+func (x *person) kind() parley.PrincipalKind {
+	if x.agent {
+		return parley.KindAgent
+	}
+	return parley.KindUser
+}
+
+// leaver is who has no Conn any more, and since when.
+type leaver struct {
+	who
+	at time.Time
 }
 
 const (
@@ -77,7 +89,7 @@ func (l *local) join(k who, kind parley.PrincipalKind) (news bool) {
 		l.leaving.Remove(x.left)
 		x.left = nil
 	}
-	x.kind = kind
+	x.agent = kind == parley.KindAgent
 	x.conns++
 	return news
 }
@@ -92,7 +104,7 @@ func (l *local) leave(k who, now time.Time) {
 		return
 	}
 	if x.conns--; x.conns == 0 {
-		x.left, x.leftAt = l.leaving.PushBack(k), now
+		x.left = l.leaving.PushBack(&leaver{k, now})
 	}
 }
 
@@ -101,11 +113,12 @@ func (l *local) expire(before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for first := l.leaving.Front(); first != nil; first = l.leaving.Front() {
-		k := first.Value.(who)
-		p := l.page(k)
-		if p.people[k].leftAt.After(before) {
+		gone := first.Value.(*leaver)
+		if gone.at.After(before) {
 			return
 		}
+		k := gone.who
+		p := l.page(k)
 		l.leaving.Remove(first)
 		delete(p.people, k)
 		p.changed[k] = struct{}{}
@@ -143,20 +156,24 @@ func (l *local) take(i int, now time.Time) (e entry, changed bool) {
 		e.whole = true
 		e.On = make([]member, 0, len(p.people))
 		for k, x := range p.people {
-			e.On = append(e.On, memberOf(k, x.kind))
+			e.On = append(e.On, memberOf(k, x.kind()))
 		}
 		p.written, p.whole, p.wholeAt = 0, false, now
 	} else {
 		for k := range p.changed {
 			if x := p.people[k]; x != nil {
-				e.On = append(e.On, memberOf(k, x.kind))
+				e.On = append(e.On, memberOf(k, x.kind()))
 			} else {
 				e.Off = append(e.Off, memberOf(k, ""))
 			}
 		}
 		p.written += len(p.changed)
 	}
-	clear(p.changed)
+	if len(p.changed) > smallPage {
+		p.changed = map[who]struct{}{} // what a storm needed is given back
+	} else {
+		clear(p.changed)
+	}
 	return e, true
 }
 

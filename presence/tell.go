@@ -82,7 +82,9 @@ func (t *tells) next() (c change, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.order) == 0 {
-		t.order = nil
+		if t.order != nil { // what a storm needed is given back
+			t.order, t.pending = nil, map[who]change{}
+		}
 		return c, false
 	}
 	k := t.order[0]

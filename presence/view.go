@@ -7,11 +7,26 @@ import (
 	"github.com/parley-chat/parley"
 )
 
-// view is what the roster says: who is on which page of which node.
+// view is what the roster says: who is on which page of which node. It is held for
+// everybody who is online anywhere, so it holds each name once.
 type view struct {
 	mu     sync.RWMutex
-	pages  map[string]map[who]parley.PrincipalKind // none is empty
-	online map[who]int                             // on how many pages, never 0
+	pages  map[string]map[*seen]struct{} // none is empty
+	online map[who]*seen
+}
+
+// seen is somebody who is online.
+type seen struct {
+	who
+	agent bool
+	pages int32 // that hold it, never 0
+}
+
+func (x *seen) kind() parley.PrincipalKind {
+	if x.agent {
+		return parley.KindAgent
+	}
+	return parley.KindUser
 }
 
 // change is that a principal came online or went offline.
@@ -23,7 +38,7 @@ type change struct {
 }
 
 func (v *view) init() {
-	v.pages, v.online = map[string]map[who]parley.PrincipalKind{}, map[who]int{}
+	v.pages, v.online = map[string]map[*seen]struct{}{}, map[who]*seen{}
 }
 
 // apply takes an entry in and returns what changed by it.
@@ -32,45 +47,44 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 	defer v.mu.Unlock()
 	page := v.pages[name]
 	if page == nil {
-		page = make(map[who]parley.PrincipalKind, len(e.On))
+		page = make(map[*seen]struct{}, len(e.On))
 	}
-	come := func(m *member) {
-		k := m.who()
-		if _, there := page[k]; there {
+	goes := func(x *seen) {
+		if _, there := page[x]; !there {
 			return
 		}
-		page[k] = m.kind()
-		if v.online[k]++; v.online[k] == 1 {
-			changes = append(changes, change{k, m.kind(), true, now})
-		}
-	}
-	goes := func(k who) {
-		kind, there := page[k]
-		if !there {
-			return
-		}
-		delete(page, k)
-		if v.online[k]--; v.online[k] == 0 {
-			delete(v.online, k)
-			changes = append(changes, change{k, kind, false, now})
+		delete(page, x)
+		if x.pages--; x.pages == 0 {
+			delete(v.online, x.who)
+			changes = append(changes, change{x.who, x.kind(), false, now})
 		}
 	}
 	if whole {
-		stays := make(map[who]struct{}, len(e.On))
+		stays := make(map[*seen]struct{}, len(e.On))
 		for i := range e.On {
-			stays[e.On[i].who()] = struct{}{}
+			stays[v.online[e.On[i].who()]] = struct{}{}
 		}
-		for k := range page {
-			if _, ok := stays[k]; !ok {
-				goes(k)
+		for x := range page {
+			if _, ok := stays[x]; !ok {
+				goes(x)
 			}
 		}
 	}
 	for i := range e.Off {
-		goes(e.Off[i].who())
+		goes(v.online[e.Off[i].who()])
 	}
 	for i := range e.On {
-		come(&e.On[i])
+		k := e.On[i].who()
+		x := v.online[k]
+		if x == nil {
+			x = &seen{who: k, agent: e.On[i].kind() == parley.KindAgent}
+			v.online[k] = x
+			changes = append(changes, change{k, x.kind(), true, now})
+		}
+		if _, there := page[x]; !there {
+			page[x] = struct{}{}
+			x.pages++
+		}
 	}
 	if len(page) == 0 {
 		delete(v.pages, name)
@@ -83,7 +97,7 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 func (v *view) has(k who) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.online[k] > 0
+	return v.online[k] != nil
 }
 
 func (v *view) len() int {
