@@ -12,6 +12,13 @@ var (
 	ReadFast      = readEvent
 )
 
+// IsJSON reports whether text is one JSON value that nests at most depth deep and
+// has no blanks around it, as the one pass finds it.
+func IsJSON(text []byte, depth int) bool {
+	end, ok := scanValue(text, 0, depth)
+	return ok && end == len(text)
+}
+
 // MarshalSlow writes an event with encoding/json alone.
 func MarshalSlow(e *Event) ([]byte, error) {
 	var buf bytes.Buffer

@@ -2,25 +2,14 @@ package parley
 
 import "unicode/utf8"
 
-// ScanObject reports whether text is one JSON object that nests at most depth
-// deep, the object itself counted, and calls field for each of its fields in
-// their order. key is as it is written, escapes and all, without its quotes; value
-// is the field's JSON. Both lie within text. field may have been called for some
-// where the answer is false.
-//
-// It takes what encoding/json takes: of strings it looks at the escapes and not
-// at the UTF-8.
-func ScanObject(text []byte, depth int, field func(key, value []byte)) bool {
-	i := skipSpace(text, 0)
-	if i >= len(text) || text[i] != '{' || depth < 1 {
-		return false
-	}
-	end, ok := scanObject(text, i, depth, field)
-	return ok && skipSpace(text, end) == len(text)
-}
+// The scanners read JSON as encoding/json takes it: of strings they look at the
+// escapes and not at the UTF-8. Each begins at text[i] and returns where what it
+// read ends, or false where it is not well formed. The root may not import
+// internal/jsonr, which reads what strangers send; this is for what the store and
+// the bus bring back.
 
-// scanObject reads the object that begins at i and returns where it ends.
-func scanObject(text []byte, i, depth int, field func(key, value []byte)) (end int, ok bool) {
+// scanObject reads the object that begins at i.
+func scanObject(text []byte, i, depth int) (end int, ok bool) {
 	i = skipSpace(text, i+1)
 	if i < len(text) && text[i] == '}' {
 		return i + 1, true
@@ -29,20 +18,14 @@ func scanObject(text []byte, i, depth int, field func(key, value []byte)) (end i
 		if i >= len(text) || text[i] != '"' {
 			return i, false
 		}
-		key := i
 		if i, ok = scanString(text, i); !ok {
 			return i, false
 		}
-		keyEnd := i
 		if i = skipSpace(text, i); i >= len(text) || text[i] != ':' {
 			return i, false
 		}
-		value := skipSpace(text, i+1)
-		if i, ok = scanValue(text, value, depth-1); !ok {
+		if i, ok = scanValue(text, skipSpace(text, i+1), depth-1); !ok {
 			return i, false
-		}
-		if field != nil {
-			field(text[key+1:keyEnd-1], text[value:i:i])
 		}
 		if i = skipSpace(text, i); i >= len(text) {
 			return i, false
@@ -94,7 +77,7 @@ func scanValue(text []byte, i, depth int) (end int, ok bool) {
 		if depth < 1 {
 			return i, false
 		}
-		return scanObject(text, i, depth, nil)
+		return scanObject(text, i, depth)
 	case c == '[':
 		if depth < 1 {
 			return i, false

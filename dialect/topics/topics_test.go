@@ -3,6 +3,7 @@ package topics_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/parley-chat/parley"
@@ -44,13 +45,20 @@ func FuzzDecode(f *testing.F) { dialecttest.FuzzDecode(f, topics.New(), hostile)
 func BenchmarkEncode(b *testing.B) { dialecttest.Bench(b, topics.New()) }
 
 func BenchmarkDecode(b *testing.B) {
-	frame := []byte(`{"op":"subscribe","id":"a","topics":["events.org_acme.conversations.conversation.message_posted.*"]}`)
-	d := topics.New()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := d.Decode(frame); err != nil {
-			b.Fatal(err)
-		}
+	for name, frame := range map[string]string{
+		"subscribe": `{"op":"subscribe","id":"a","topics":["events.org_acme.conversations.conversation.message_posted.*"]}`,
+		"publish": `{"op":"publish","source":"bench","name":"cursor.moved","payload":{"conversation_id":"` +
+			dialecttest.Conversation.String() + `","text":"` + strings.Repeat("x", 195) + `"}}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := topics.New()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := d.Decode([]byte(frame)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
