@@ -27,7 +27,9 @@ type Limits struct {
 	ExpiryWarning      time.Duration `json:"expiry_warning"`   // a token's expiry is announced this long before
 	Subscriptions      int           `json:"subscriptions"`    // conversations, runs or patterns one Conn may name
 	QueueFrames        int           `json:"queue_frames"`     // frames a slow Conn is owed before it is merely "behind"
+	QueueBytes         int           `json:"queue_bytes"`      // the same in bytes
 	RingEvents         int           `json:"ring_events"`      // applied events a node keeps in memory per org
+	RingBytes          int           `json:"ring_bytes"`       // the same in bytes
 	MembersPerCall     int           `json:"members_per_call"` // members named in one request
 	PresenceGrace      time.Duration `json:"presence_grace"`   // who has no connection left is offline after
 	PresenceMembers    int           `json:"presence_members"` // a conversation with more members tells nobody's presence
@@ -44,7 +46,7 @@ func DefaultLimits() Limits {
 		AuthTimeout: 10 * time.Second, ResumeTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
 		PingInterval: 30 * time.Second, PongTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		CursorInterval: 30 * time.Second, TypingTTL: 6 * time.Second, ExpiryWarning: time.Minute,
-		Subscriptions: 10000, QueueFrames: 64, RingEvents: 4096, MembersPerCall: 1000,
+		Subscriptions: 10000, QueueFrames: 64, QueueBytes: 64 << 10, RingEvents: 65536, RingBytes: 64 << 20, MembersPerCall: 1000,
 		PresenceGrace: 15 * time.Second, PresenceMembers: 1000,
 		LogRetention: 7 * 24 * time.Hour,
 	}

@@ -54,7 +54,7 @@ func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bo
 		origin = c.id()
 	}
 	l, err := c.srv.cfg.Hub.Attach(hub.ListenerConfig{
-		Principal: *p, Dialect: c.surface.dialect.Name(), Origin: origin, Wake: c.wake, Interest: interest,
+		Principal: p, Dialect: c.surface.dialect.Name(), Origin: origin, Writer: c, Interest: interest,
 		Resume: c.hasCursor, Cursor: c.cursor, Complete: complete,
 		AckCursors: c.surface.acks, TellCursors: c.hasCursor,
 	})
@@ -66,7 +66,7 @@ func (c *Conn) attach(p *parley.Principal, interest parley.Interest, complete bo
 	}
 	c.cursor = "" // nobody asks for it again
 	c.listener.Store(l)
-	c.wake()
+	c.Wake()
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 		c.fail(parley.Failure{Err: parley.Errorf(parley.CodeInvalidArgument, "the new token is of another subject; the old one stays"), Command: cmd})
 	default:
 		c.principal.Store(p)
-		c.listener.Load().Refresh(*p)
+		c.listener.Load().Refresh(p)
 		c.schedule(func() { c.admitted(p) })
 		c.welcome(p)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -36,12 +37,14 @@ type surface struct {
 }
 
 // Conn is one live socket. Its reading goroutine (serve) waits, and has commands
-// carried out by a hand of the Server's, one after the other; whoever owes the client something wakes a writer (flush),
-// of which there is one at most; the Server's wheel minds the clock (tick). end lets go of
+// carried out by a hand of the Server's, one after the other; whoever owes the
+// client something wakes a writer, of which there is one at most; the Server's
+// wheel minds the clock (tick). end lets go of
 // everything, once.
 type Conn struct {
 	srv  *Server
-	nc   net.Conn // nil until begin, which sets it under mu
+	nc   net.Conn        // nil until begin, which sets it under mu
+	raw  syscall.RawConn // of nc; nil where writes have to be waited for
 	addr netip.Addr
 	read reader
 	// number is unique within the Server.
@@ -68,6 +71,7 @@ type Conn struct {
 	control  []byte // framed; goes out before anything else
 	flushing bool   // there is a writer
 	woken    bool   // and it is to look again
+	blocked  bool   // and it waits for the socket
 	mute     bool   // nothing is written any more
 	ended    bool
 	closing  *closing
@@ -260,7 +264,7 @@ func (c *Conn) sendControl(frames []byte) {
 		c.control = append(c.control, frames...)
 	}
 	c.mu.Unlock()
-	c.wake()
+	c.Wake()
 }
 
 // yield waits while the client is owed more than it may be: whoever asks without
@@ -311,7 +315,7 @@ func (c *Conn) shut(code parley.CloseCode, reason string) {
 		c.makeRoom()
 	}
 	c.mu.Unlock()
-	c.wake()
+	c.Wake()
 }
 
 func (c *Conn) isClosing() bool {

@@ -6,106 +6,330 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/hub"
 )
 
-// wake starts a writer if none runs. It may be called under a hub's locks.
-func (c *Conn) wake() {
+// A Conn has one writer at a time, which has it until nothing is owed: the
+// goroutine that found something to write (Flush), one of the server's rounds
+// (round), or, where a write has to wait, a goroutine of its own (flush).
+
+// Wake implements hub.Writer: what is owed is seen to in the next round.
+func (c *Conn) Wake() {
+	if c.claim() {
+		c.hand()
+	}
+}
+
+// Flush implements hub.Writer: it writes at once what can be written without
+// waiting.
+func (c *Conn) Flush() hub.Flushed {
+	if !c.claim() {
+		return c.state()
+	}
+	if c.raw == nil {
+		c.apart(nil)
+		return hub.FlushBusy
+	}
+	w := c.srv.direct.Get().(*direct)
+	defer c.srv.direct.Put(w)
+	return c.write(w, true)
+}
+
+// claim makes the caller the Conn's writer, unless there is one: that one looks
+// again.
+func (c *Conn) claim() bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.woken = true
-	start := !c.flushing && !c.mute
-	if start {
-		c.flushing = true
-		// Never from zero: the reader, which has not ended, is counted.
-		c.srv.wg.Add(1)
+	if c.flushing || c.mute {
+		return false
+	}
+	c.flushing = true
+	return true
+}
+
+// state says how far another writer is.
+func (c *Conn) state() hub.Flushed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.blocked {
+		return hub.FlushBlocked
+	}
+	return hub.FlushBusy
+}
+
+// hand gives a claimed Conn to a round, or to a goroutine of its own where its
+// writes may have to wait.
+func (c *Conn) hand() {
+	if c.raw == nil {
+		c.apart(nil)
+		return
+	}
+	c.srv.rounds.add(c)
+}
+
+// apart gives a claimed Conn to a goroutine of its own, which first writes what
+// is left of a write.
+func (c *Conn) apart(rest []byte) {
+	c.mu.Lock()
+	ended := c.mute
+	if !ended {
+		c.srv.wg.Add(1) // never from zero: its reader, which has not ended, is counted
 	}
 	c.mu.Unlock()
-	if start {
-		go c.flush()
+	if ended {
+		c.silence()
+		return
+	}
+	go c.flush(rest)
+}
+
+// write writes to a claimed Conn until nothing is owed, it would have to wait, or,
+// in a round, others have waited long enough. It lets go of the Conn, or hands it
+// on.
+func (c *Conn) write(w *direct, inline bool) hub.Flushed {
+	for n := 0; ; n++ {
+		out, again, wait, end := c.owed(w.buf)
+		if len(out) > 0 {
+			left, err := w.send(c, out)
+			switch {
+			case err != nil:
+				c.cut(err)
+				return hub.FlushDone
+			case left > 0:
+				c.srv.Stalled.Add(1)
+				c.apart(append([]byte(nil), out[len(out)-left:]...))
+				return hub.FlushBlocked
+			}
+			c.srv.Writes.Add(1)
+		}
+		if end {
+			c.lastWritten()
+			return hub.FlushDone
+		}
+		switch {
+		case wait && inline:
+			c.srv.rounds.add(c)
+			return hub.FlushBusy
+		case wait:
+			c.apart(nil)
+			return hub.FlushBusy
+		case c.unclaim(again):
+			return hub.FlushDone
+		case n >= maxTurn:
+			c.srv.rounds.add(c)
+			return hub.FlushBusy
+		}
 	}
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+// maxTurn bounds the writes to one Conn before others have their turn.
+const maxTurn = 8
 
-// maxPooled is the largest buffer that is kept for the next writer, in bytes.
-const maxPooled = 256 << 10
-
-// flush writes what is owed until nothing is.
-func (c *Conn) flush() {
-	defer c.srv.wg.Done()
-	buf := buffers.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= maxPooled {
-			buffers.Put(buf)
-		}
-	}()
-	for {
-		again, ok := c.flushOnce(buf)
-		c.mu.Lock()
-		c.makeRoom()
-		if !ok {
-			// flushing stays set: nobody writes any more.
-			c.mute = true
-			c.closing.done()
-			c.mu.Unlock()
-			return
-		}
-		if !again && !c.woken {
-			c.flushing = false
-			c.mu.Unlock()
-			return
-		}
-		c.mu.Unlock()
-	}
-}
-
-// flushOnce makes one write. again says that there is more; ok is false once
-// nothing may be written any more. While it is not known what was revoked only
+// owed gathers the next write. wait says that more can only be told by waiting;
+// end that the write is the last. While it is not known what was revoked only
 // control frames go out, and a Conn that closes does so without what it is owed:
 // its client comes back with its cursor.
-func (c *Conn) flushOnce(buf *[]byte) (again, ok bool) {
+func (c *Conn) owed(buf []byte) (out []byte, again, wait, end bool) {
 	c.mu.Lock()
 	if c.mute {
 		c.mu.Unlock()
-		return false, false
+		return nil, false, false, false
 	}
 	c.woken = false
-	out := append((*buf)[:0], c.control...)
+	out = append(buf, c.control...)
 	c.control = nil
-	end := c.closing
+	closing := c.closing
 	c.mu.Unlock()
-	var err error
 	l := c.listener.Load()
 	stale := l != nil && !c.srv.fresh()
 	switch {
-	case stale && end == nil:
+	case stale && closing == nil:
 		c.srv.park(c)
 	case l != nil && !stale:
-		out, again, err = l.Next(c.srv.ctx, out)
+		out, again, wait = l.Ready(out)
 	}
-	*buf = out[:0]
-	last := end != nil && (!again || err != nil || !time.Now().Before(end.by))
-	if last {
-		out = appendClose(out, end.code, end.reason)
+	if closing != nil && (!again && !wait || !time.Now().Before(closing.by)) {
+		return appendClose(out[:len(out):len(out)], closing.code, closing.reason), false, false, true
 	}
-	if len(out) > 0 && !c.write(out) {
-		return false, false
-	}
+	return out, again, wait, false
+}
+
+// unclaim lets go of the Conn where there is nothing more to write.
+func (c *Conn) unclaim(again bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.makeRoom()
 	switch {
-	case last:
-		// The peer's close, or this deadline, ends the reader.
-		_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
-		return false, false
-	case errors.Is(err, hub.ErrClosed):
-		c.close(parley.CodeDraining, "the server is going away")
-	case err != nil:
-		c.pause()
-		again = true
+	case c.mute: // the Conn has ended
+		c.closing.done()
+		return true
+	case again, c.woken:
+		return false
 	}
-	return again, true
+	c.flushing = false
+	return true
+}
+
+// lastWritten ends the writing. The peer's close, or this deadline, ends the
+// reader.
+func (c *Conn) lastWritten() {
+	_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
+	c.silence()
+}
+
+// silence has nothing written any more: the writer stays claimed.
+func (c *Conn) silence() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.makeRoom()
+	c.mute, c.blocked = true, false
+	c.closing.done()
+}
+
+// cut ends a Conn whose socket failed, or did not take a write in time: its client
+// comes back with its cursor.
+func (c *Conn) cut(err error) {
+	if isTimeout(err) {
+		c.srv.Slow.Add(1)
+	}
+	_ = c.nc.Close()
+	c.silence()
+}
+
+// flush is the writer of a Conn that has to wait: for the socket, or for the
+// store. It ends when nothing is owed.
+func (c *Conn) flush(rest []byte) {
+	defer c.srv.wg.Done()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		if len(rest) > 0 && !c.writeOut(rest) {
+			return
+		}
+		out, again, wait, end := c.owed(*buf)
+		var err error
+		if wait && len(out) == 0 {
+			out, again, err = c.listener.Load().Next(c.srv.ctx, out)
+		}
+		if len(out) > 0 && !c.writeOut(out) {
+			return
+		}
+		rest = nil
+		switch {
+		case end:
+			c.lastWritten()
+			return
+		case errors.Is(err, hub.ErrClosed):
+			c.close(parley.CodeDraining, "the server is going away")
+		case err != nil:
+			if !c.hurry() {
+				c.pause()
+			}
+			again = true
+		}
+		if c.unclaim(again || wait) {
+			return
+		}
+	}
+}
+
+// hurry has a Conn that closes do so now, without what cannot be read for it. It
+// reports false where the Conn does not close.
+func (c *Conn) hurry() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		return false
+	}
+	c.closing.by = time.Time{}
+	return true
+}
+
+// writeOut makes one write to the socket within its deadline.
+func (c *Conn) writeOut(p []byte) bool {
+	c.mu.Lock()
+	deadline := time.Now().Add(c.srv.cfg.Limits.WriteTimeout)
+	if c.closing != nil {
+		deadline = time.Now().Add(closeTimeout)
+	}
+	_ = c.nc.SetWriteDeadline(deadline) // under mu, as in shut: the later one to decide is right
+	c.blocked = c.raw != nil
+	c.mu.Unlock()
+	_, err := c.nc.Write(p)
+	c.mu.Lock()
+	c.blocked = false
+	if c.raw != nil && c.closing == nil && err == nil {
+		_ = c.nc.SetWriteDeadline(time.Time{}) // those who do not wait set none
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.cut(err)
+		return false
+	}
+	c.srv.Writes.Add(1)
+	return true
+}
+
+// buffers are for writers that wait, each holding one meanwhile. What is gathered
+// beyond one is copied once more.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// direct makes writes that do not wait. One goroutine uses it at a time.
+type direct struct {
+	buf []byte // empty, with room for what is gathered
+
+	p   []byte
+	n   int
+	err error
+	// try is what a socket calls with its descriptor: made once, because a closure
+	// for each write would be most of what a write allocates.
+	try func(fd uintptr) bool
+}
+
+func newDirect() *direct {
+	d := &direct{buf: make([]byte, 0, 64<<10)}
+	d.try = func(fd uintptr) bool {
+		for {
+			d.n, d.err = syscall.Write(int(fd), d.p)
+			if !errors.Is(d.err, syscall.EINTR) {
+				return true // also where it would have to wait
+			}
+		}
+	}
+	return d
+}
+
+// send writes as much of p as the socket takes now. left is how much it did not.
+func (d *direct) send(c *Conn, p []byte) (left int, err error) {
+	d.p, d.n, d.err = p, 0, nil
+	err = c.raw.Write(d.try)
+	d.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case d.err != nil && !errors.Is(d.err, syscall.EAGAIN):
+		return 0, d.err
+	}
+	return len(p) - max(d.n, 0), nil
+}
+
+// rawOf returns a connection's way past the runtime's poller; nil where it has
+// none, or where bytes are not sent as they are (TLS).
+func rawOf(nc net.Conn) syscall.RawConn {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 func (s *Server) fresh() bool { return s.cfg.Fresh == nil || s.cfg.Fresh() }
@@ -142,7 +366,7 @@ func (s *Server) unpark() {
 	s.mu.Unlock()
 	s.cfg.Logger.Info("it is known again what was revoked")
 	for c := range parked {
-		c.wake()
+		c.Wake()
 	}
 }
 
@@ -152,27 +376,6 @@ func (c *Conn) pause() {
 	case <-time.After(storePause):
 	case <-c.srv.ctx.Done():
 	}
-}
-
-// write makes one write to the socket within its deadline. A client that does
-// not take it in time is cut off: it comes back with its cursor.
-func (c *Conn) write(p []byte) bool {
-	c.mu.Lock()
-	deadline := time.Now().Add(c.srv.cfg.Limits.WriteTimeout)
-	if c.closing != nil {
-		deadline = time.Now().Add(closeTimeout)
-	}
-	_ = c.nc.SetWriteDeadline(deadline) // under mu, as in shut: the later one to decide is right
-	c.mu.Unlock()
-	if _, err := c.nc.Write(p); err != nil {
-		if isTimeout(err) {
-			c.srv.Slow.Add(1)
-		}
-		_ = c.nc.Close()
-		return false
-	}
-	c.srv.Writes.Add(1)
-	return true
 }
 
 func isTimeout(err error) bool {

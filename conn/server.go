@@ -72,6 +72,8 @@ type Server struct {
 	lastID atomic.Uint64
 
 	budgets *budgets
+	rounds  *rounds
+	direct  sync.Pool // of *direct, for those who write at once
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
@@ -91,6 +93,7 @@ type Counters struct {
 	Opened  atomic.Uint64
 	Refused atomic.Uint64
 	Slow    atomic.Uint64 // closed because they did not read
+	Stalled atomic.Uint64 // writes that a socket did not take whole at once
 	Writes  atomic.Uint64 // writes to sockets
 }
 
@@ -119,6 +122,8 @@ func New(cfg Config) *Server {
 	s.crew = &crew{wg: &s.wg}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Go(func() { s.wheel.run(s.ctx) })
+	s.rounds, s.direct.New = newRounds(), func() any { return newDirect() }
+	s.startRounds()
 	return s
 }
 
@@ -143,6 +148,7 @@ func (s *Server) newConn(addr netip.Addr) *Conn {
 func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
 	c.mu.Lock()
 	c.nc = nc // there may be a close already: another of the same client has come
+	c.raw = rawOf(nc)
 	c.mu.Unlock()
 	c.read = reader{nc: nc, ahead: ahead, limits: &s.cfg.Limits}
 	c.start(o.principal)
@@ -164,7 +170,7 @@ func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
 		c.close(parley.CodeDraining, errDraining.Message)
 	}
 	s.recheck(c)
-	c.wake()
+	c.Wake()
 	go c.serve()
 }
 

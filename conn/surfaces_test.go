@@ -2,6 +2,7 @@ package conn_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -201,7 +202,11 @@ func TestTopics(t *testing.T) {
 func TestSubscriptionsAreBounded(t *testing.T) {
 	h := openHouse(t, func(l *parley.Limits) { l.Subscriptions = 3 })
 	many := func(n int) string {
-		return `["events.org_demo.app.x.y.z` + strings.Repeat(`","events.org_demo.app.x.y.z`, n-1) + `"]`
+		list := make([]string, n)
+		for i := range list {
+			list[i] = strconv.Quote("events.org_demo.app.x.y.z" + strconv.Itoa(i))
+		}
+		return "[" + strings.Join(list, ",") + "]"
 	}
 	c := h.dial("/ws/topics?token=" + h.mint("ada"))
 	c.send(`{"op":"subscribe","id":"a","topics":`+many(4)+`}`, `{"op":"subscribe","id":"a","topics":`+many(3)+`}`, `{"op":"subscribe","id":"b","topics":`+many(1)+`}`)

@@ -39,7 +39,7 @@ func benchFanOut(b *testing.B, n int, change func(*ListenerConfig)) {
 	store.sequence(1)
 	listeners := make([]*Listener, n)
 	for i := range listeners {
-		cfg := ListenerConfig{Principal: user(body.Members[i].Principal), Dialect: "topics", Wake: func() {}}
+		cfg := ListenerConfig{Principal: user(body.Members[i].Principal), Dialect: "topics", Writer: wakes(func() {})}
 		change(&cfg)
 		l, err := h.Attach(cfg)
 		if err != nil {

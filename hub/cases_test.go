@@ -139,15 +139,18 @@ func TestCase7DropInTheMiddleOfAReplay(t *testing.T) {
 		w.nodes[0].hub.sizes.soft, w.nodes[0].hub.sizes.page = 1, 2
 		w.post("a", "b", "c", "d", "e")
 		first := w.attach(resuming(w.store.at[0].Cursor(), "topics", "ada")).resume()
-		data, _, err := first.Next(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
+		var last line
+		for n := 0; n < 3 && last.offset == 0; n++ {
+			data, _, err := first.Next(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := readLines(t, data)
+			last = got[len(got)-1]
 		}
-		got := readLines(t, data)
-		last := got[len(got)-1]
 		first.Detach()
 		if last.offset == 0 || last.offset > 5 {
-			t.Fatalf("one Next ends with %+v; it should be in the middle", last)
+			t.Fatalf("the replay ends with %+v; it should be in the middle", last)
 		}
 		second := w.attach(resuming(last.cursor, "topics", "ada")).resume()
 		rest := second.hears()

@@ -148,8 +148,8 @@ func (c *client) attach() {
 		c.origins[c.origin] = true
 	}
 	cfg := ListenerConfig{
-		Principal: c.who, Dialect: [...]string{"events", "topics", "bot", "topics"}[c.kind], Origin: c.origin,
-		Wake:       func() { c.woken.Store(true) },
+		Principal: &c.who, Dialect: [...]string{"events", "topics", "bot", "topics"}[c.kind], Origin: c.origin,
+		Writer:     wakes(func() { c.woken.Store(true) }),
 		AckCursors: c.kind == kindTopics,
 	}
 	resume := c.cursor != "" && s.rng.IntN(5) > 0

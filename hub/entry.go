@@ -7,24 +7,51 @@ import (
 )
 
 // entry is one applied event with its encodings, made when first wanted and
-// shared by all listeners. An entry is immutable but for its topic and
-// frames.
+// shared by all listeners. An entry is immutable but for its topic, which the
+// feed's loop owns (or the one listener that read it from the store), and its
+// encodings.
 type entry struct {
 	event *parley.Event
 	// run is set on what belongs to a run whose text the feed keeps.
 	run *run
+	// members are of the event's conversation, nil where it has none. Set on what the
+	// ring holds.
+	members *members
 
-	named sync.Once // makes topic
-	topic parley.Topic
+	topic *parley.Topic
 
-	mu     sync.Mutex
-	frames [][parley.Views]encoding // by dialect
+	mu        sync.Mutex
+	encodings []encoding
+}
+
+// encoding is the frame of an entry in one dialect and view; empty where the
+// dialect is silent about it.
+type encoding struct {
+	dialect, view uint8
+	frame         []byte
 }
 
 // topicOf is the topic that the event is heard under, made when first wanted.
 func (e *entry) topicOf() *parley.Topic {
-	e.named.Do(func() { e.topic = parley.TopicOf(e.event) })
-	return &e.topic
+	if e.topic == nil {
+		t := parley.TopicOf(e.event)
+		e.topic = &t
+	}
+	return e.topic
+}
+
+// plain reports whether every listener is told the event by the same frame: all
+// but what belongs to a run, where it matters how much of the text was told.
+func (e *entry) plain() bool {
+	switch b := e.event.Body.(type) {
+	case *parley.DeltaBody:
+		return false
+	case *parley.MessageBody:
+		return b.Run == nil || e.event.Type != parley.MessageCreated
+	case *parley.RunBody:
+		return e.event.Type != parley.RunEnded && (e.event.Type != parley.StreamStarted || e.run == nil)
+	}
+	return true
 }
 
 // weight guesses the bytes that an entry holds in the end: its event, and a frame
@@ -39,36 +66,34 @@ func (e *entry) weight() int {
 	case *parley.PublishedBody:
 		text = len(b.Data)
 	}
-	return 2048 + 5*text
-}
-
-type encoding struct {
-	done  bool
-	frame []byte
+	return 1024 + 3*text
 }
 
 // frame returns the event framed in a dialect and view; empty where the dialect
-// is silent about it. The slice is shared and must not be written to.
-func (e *entry) frame(h *Hub, dialect int, v parley.View) []byte {
+// is silent about it. The slice is shared and must not be written to. a is where
+// a frame that is made now is put; nil makes room for it alone.
+func (e *entry) frame(h *Hub, a *arena, dialect int, v parley.View) []byte {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.frames == nil {
-		e.frames = make([][parley.Views]encoding, len(h.traits))
+	for i := range e.encodings {
+		if enc := &e.encodings[i]; int(enc.dialect) == dialect && enc.view == uint8(v) {
+			return enc.frame
+		}
 	}
-	enc := &e.frames[dialect][v]
-	if !enc.done {
-		enc.frame = h.encode(dialect, e.event, v)
-		enc.done = true
-	}
-	return enc.frame
+	frame := h.encode(a, dialect, e.event, v)
+	e.encodings = append(e.encodings, encoding{uint8(dialect), uint8(v), frame})
+	return frame
 }
 
 // encode frames an event for one dialect and view.
-func (h *Hub) encode(dialect int, e *parley.Event, v parley.View) []byte {
-	payload := h.traits[dialect].dialect.AppendEvent(nil, e, v)
-	if len(payload) == 0 {
+func (h *Hub) encode(a *arena, dialect int, e *parley.Event, v parley.View) []byte {
+	if a == nil {
+		a = &arena{single: true}
+	}
+	a.scratch = h.traits[dialect].dialect.AppendEvent(a.scratch[:0], e, v)
+	if len(a.scratch) == 0 {
 		return nil
 	}
 	h.Encodings.Add(1)
-	return h.cfg.Frame(make([]byte, 0, len(payload)+10), payload)
+	return a.add(h.cfg.Frame)
 }

@@ -17,6 +17,7 @@ type feed struct {
 	org parley.OrgID
 
 	users int           // guarded by Hub.mu
+	empty *time.Timer   // ends the feed when nobody has come back; guarded by Hub.mu
 	ready chan struct{} // closed once started, or failed with err
 	err   error
 
@@ -27,13 +28,13 @@ type feed struct {
 	wg      sync.WaitGroup // what the loop had done elsewhere: reads of the store, requests
 
 	applied       parley.Position
-	ring          []*entry // the last applied durable events, oldest first
-	ringWeight    int      // of all in it
-	listeners     map[*Listener]struct{}
-	byPrincipal   map[parley.PrincipalID]map[*Listener]struct{}
-	wide          map[*Listener]struct{} // hear what belongs to no conversation: channels, patterns
+	ring          ring
+	persons       map[parley.PrincipalID]*person
+	present       []*person              // those who listen here
 	readers       map[*Listener]struct{} // hear conversations they are not in: org:read
 	ahead         map[*Listener]struct{} // resumed with a cursor of a node that had applied more
+	groups        map[name]*group
+	patterns      trie // of the groups that are patterns
 	conversations map[parley.ConversationID]*members
 	loads         map[parley.ConversationID]*load // conversations that are being read
 	runs          map[parley.RunID]*run
@@ -44,6 +45,18 @@ type feed struct {
 	asking        bool                       // the store is being asked for the head
 	verifying     bool                       // or whether what was applied is still of its log
 	stalled       bool
+
+	// The event that is told now.
+	serial  uint64   // counts them
+	called  []*group // what it is called by
+	telling telling
+	woken   []*Listener // are owed something since the loop last flushed
+	arenas  [maxDialects][parley.Views]arena
+
+	// Room that is used again and again.
+	keys  []*recent
+	lists [][]*entry
+	page  []*entry
 }
 
 const (
@@ -58,8 +71,8 @@ func newFeed(h *Hub, org parley.OrgID) *feed {
 	f := &feed{
 		h: h, org: org,
 		ready: make(chan struct{}), mailbox: make(chan func(), mailboxSize), done: make(chan struct{}),
-		listeners: map[*Listener]struct{}{}, byPrincipal: map[parley.PrincipalID]map[*Listener]struct{}{},
-		wide: map[*Listener]struct{}{}, readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{},
+		persons: map[parley.PrincipalID]*person{}, groups: map[name]*group{},
+		readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{},
 		conversations: map[parley.ConversationID]*members{}, loads: map[parley.ConversationID]*load{},
 		runs: map[parley.RunID]*run{}, ended: map[parley.RunID]time.Time{},
 	}
@@ -108,6 +121,7 @@ func (f *feed) open() (stop func(), err error) {
 		stop()
 		return nil, fmt.Errorf("feed of %s: read the head: %w", f.org, err)
 	}
+	f.ring.from = f.applied
 	runs, err := f.h.cfg.Store.OpenRuns(f.ctx, f.org)
 	if err != nil {
 		stop()
@@ -115,6 +129,16 @@ func (f *feed) open() (stop func(), err error) {
 	}
 	f.joinRuns(runs)
 	return stop, nil
+}
+
+// failed reports whether the feed could not be started.
+func (f *feed) failed() bool {
+	select {
+	case <-f.ready:
+		return f.err != nil
+	default:
+		return false
+	}
 }
 
 func (f *feed) stop() {
@@ -134,11 +158,12 @@ func (f *feed) post(fn func()) bool {
 	}
 }
 
-// do runs fn on the loop and waits for it; false where the feed has ended. Never
+// do runs fn on the loop and waits for it, and for those it owes something to be
+// woken; false where the feed has ended. Never
 // called from the loop.
 func (f *feed) do(fn func()) bool {
 	ran := make(chan struct{})
-	if !f.post(func() { fn(); close(ran) }) {
+	if !f.post(func() { fn(); f.flush(); close(ran) }) {
 		return false
 	}
 	select {
@@ -157,8 +182,10 @@ func (f *feed) loop() {
 		select {
 		case fn := <-f.mailbox:
 			fn()
+			f.flush()
 		case <-ticker.C:
 			f.tick()
+			f.flush()
 		case <-f.ctx.Done():
 			return
 		}

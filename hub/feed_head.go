@@ -79,13 +79,18 @@ func (f *feed) reload(head parley.Position, reason string) {
 		"org", f.org, "applied", f.applied.Offset, "head", head.Offset)
 	f.applied, f.target, f.parked = head, 0, nil
 	f.pages++
-	f.ring, f.ringWeight = nil, 0
+	f.clearRing(head)
+	for _, m := range f.conversations {
+		m.drop(f)
+	}
 	clear(f.conversations)
 	clear(f.loads)
 	clear(f.runs)
 	clear(f.ended)
-	for l := range f.listeners {
-		l.reload(head, reason)
+	for _, p := range f.present {
+		for _, l := range p.listeners {
+			l.reload(head, reason)
+		}
 	}
 	f.wg.Go(func() {
 		// Where the store is away, the runs are found by their next deltas.

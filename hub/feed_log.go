@@ -214,9 +214,9 @@ func (f *feed) retryPage() {
 func (f *feed) apply(e *parley.Event, m *members) {
 	f.applied = e.Position
 	f.h.Applied.Add(1)
-	en := &entry{event: e}
+	en := &entry{event: e, members: m}
 	if m != nil {
-		m.learn(e)
+		m.learn(f, e)
 		f.endRun(en)
 	}
 	f.keep(en)
@@ -233,43 +233,10 @@ func (f *feed) wakeAhead() {
 		l.mu.Lock()
 		if l.at.Offset <= f.applied.Offset {
 			delete(f.ahead, l)
+			l.ahead = false
+			l.refill()
 			l.signal()
 		}
 		l.mu.Unlock()
 	}
-}
-
-// ringBytes bounds what a ring holds, in bytes as weight guesses them: large
-// events make it shorter. It is let grow to twice that before it is cut.
-const ringBytes = 8 << 20
-
-// keep adds an entry to the ring.
-func (f *feed) keep(en *entry) {
-	f.ring = append(f.ring, en)
-	f.ringWeight += en.weight()
-	limit := max(f.h.cfg.Limits.RingEvents, 1)
-	if len(f.ring) <= 2*limit && f.ringWeight <= 2*ringBytes {
-		return
-	}
-	cut := 0
-	for cut < len(f.ring)-1 && (len(f.ring)-cut > limit || f.ringWeight > ringBytes) {
-		f.ringWeight -= f.ring[cut].weight()
-		cut++
-	}
-	f.ring = append(make([]*entry, 0, 2*(len(f.ring)-cut)), f.ring[cut:]...)
-}
-
-// ringAfter returns up to n entries after an offset; false where the ring does
-// not reach back that far.
-func (f *feed) ringAfter(offset uint64, n int) ([]*entry, bool) {
-	if len(f.ring) == 0 || f.ring[0].event.Position.Offset > offset+1 {
-		return nil, false
-	}
-	// Offsets are contiguous but for erased ones: no entry lies further on than this.
-	i := min(int(offset+1-f.ring[0].event.Position.Offset), len(f.ring))
-	for i > 0 && f.ring[i-1].event.Position.Offset > offset {
-		i--
-	}
-	rest := f.ring[i:]
-	return append([]*entry(nil), rest[:min(n, len(rest))]...), true
 }

@@ -34,7 +34,7 @@ func (f *feed) membersOf(e *parley.Event) (m *members, known bool) {
 	case m != nil: // what came between may have been erased
 		return m, e.Class != parley.Durable || e.ChangeSeq <= m.through+1
 	case e.Type == parley.ConversationCreated:
-		m = &members{stays: map[parley.PrincipalID][]parley.Membership{}}
+		m = &members{}
 		f.remember(e.Conversation, m)
 		return m, true
 	}
@@ -53,29 +53,32 @@ func (f *feed) load(id parley.ConversationID, place bool) *load {
 	f.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(f.ctx, loadTimeout)
 		defer cancel()
-		m, err := loadMembers(ctx, f.h.cfg.Store, f.org, id)
-		var last uint64
+		r, err := readRoll(ctx, f.h.cfg.Store, f.org, id)
+		var at lastEvent
 		if err == nil && place {
-			last, err = f.placeOf(ctx, id, m)
+			at, err = f.placeOf(ctx, id, r.through)
 		}
-		f.post(func() { f.loaded(id, ld, m, last, err) })
+		f.post(func() { f.loaded(id, ld, &r, at, err) })
 	})
 	return ld
 }
 
-// loaded takes in what was read of a conversation, whose last event was at the
-// offset last, and goes on with what waited for it.
-func (f *feed) loaded(id parley.ConversationID, ld *load, m *members, last uint64, err error) {
+// lastEvent is the last event of a conversation in the log; zero for none.
+type lastEvent struct{ offset, changeSeq uint64 }
+
+// loaded takes in what was read of a conversation and goes on with what waited
+// for it.
+func (f *feed) loaded(id parley.ConversationID, ld *load, r *roll, last lastEvent, err error) {
 	if f.loads[id] != ld {
 		return // the log was restored meanwhile
 	}
 	delete(f.loads, id)
 	if err == nil {
-		if last > f.applied.Offset {
-			m.applied = 0 // that event is still to come, and will say
+		r.through = max(r.through, ld.through)
+		if last.offset > f.applied.Offset {
+			last.changeSeq = 0 // that event is still to come, and will say
 		}
-		m.through = max(m.through, ld.through)
-		f.adopt(id, m)
+		f.adopt(id, r, last.changeSeq)
 		for _, e := range ld.held {
 			f.live(e)
 		}
@@ -86,29 +89,31 @@ func (f *feed) loaded(id parley.ConversationID, ld *load, m *members, last uint6
 }
 
 // adopt remembers what was read of a conversation, unless more is known by now.
-func (f *feed) adopt(id parley.ConversationID, now *members) {
+func (f *feed) adopt(id parley.ConversationID, r *roll, applied uint64) {
 	m := f.conversations[id]
 	if m == nil {
-		f.remember(id, now)
-	} else if now.through >= m.through {
-		m.kind, m.stays, m.through = now.kind, now.stays, now.through
+		m = &members{applied: applied}
+		f.remember(id, m)
+		m.take(f, r)
+	} else if r.through >= m.through {
+		m.take(f, r)
 	}
 }
 
-// placeOf finds the last event of a conversation and sets m.applied to its
-// change_seq; its offset is 0 where there is none.
-func (f *feed) placeOf(ctx context.Context, id parley.ConversationID, m *members) (last uint64, err error) {
-	last, err = f.h.cfg.Store.LastOffset(ctx, f.org, parley.ConversationKey(id))
-	if err != nil || last == 0 {
-		return 0, err
+// placeOf finds the last event of a conversation, which has come to the
+// change_seq through.
+func (f *feed) placeOf(ctx context.Context, id parley.ConversationID, through uint64) (last lastEvent, err error) {
+	last.offset, err = f.h.cfg.Store.LastOffset(ctx, f.org, parley.ConversationKey(id))
+	if err != nil || last.offset == 0 {
+		return lastEvent{}, err
 	}
-	events, err := f.h.cfg.Store.ReadLog(ctx, f.org, last-1, last, 1)
+	events, err := f.h.cfg.Store.ReadLog(ctx, f.org, last.offset-1, last.offset, 1)
 	if err != nil {
-		return 0, err
+		return lastEvent{}, err
 	}
-	m.applied = m.through
+	last.changeSeq = through
 	for _, e := range events {
-		m.applied = e.ChangeSeq
+		last.changeSeq = e.ChangeSeq
 	}
 	return last, nil
 }
@@ -129,14 +134,17 @@ func (f *feed) remember(id parley.ConversationID, m *members) {
 		var oldest parley.ConversationID
 		n := 0
 		for other, o := range f.conversations {
-			if len(o.held) == 0 && (oldest.IsZero() || o.used.Before(f.conversations[oldest].used)) && !f.runsIn(other) {
+			if len(o.held) == 0 && o.recent.empty() && (oldest.IsZero() || o.used.Before(f.conversations[oldest].used)) && !f.runsIn(other) {
 				oldest = other
 			}
 			if n++; n == 8 {
 				break
 			}
 		}
-		delete(f.conversations, oldest)
+		if o := f.conversations[oldest]; o != nil {
+			o.drop(f)
+			delete(f.conversations, oldest)
+		}
 	}
 	f.conversations[id] = m
 }

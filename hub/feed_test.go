@@ -12,49 +12,50 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-func TestRingAfter(t *testing.T) {
-	f := &feed{h: &Hub{}}
-	f.h.cfg.Limits.RingEvents = 3
-	if _, ok := f.ringAfter(0, 9); ok {
-		t.Error("an empty ring reaches nowhere")
+// entryAt makes an entry of a channel at an offset.
+func entryAt(offset uint64, body parley.Body) *entry {
+	return &entry{event: &parley.Event{Channel: "app", Position: parley.Position{Offset: offset}, Body: body}}
+}
+
+func offsetsOf(list []*entry) (offsets []uint64) {
+	for _, en := range list {
+		offsets = append(offsets, en.event.Position.Offset)
 	}
-	for _, offset := range []uint64{5, 6, 9, 10} { // 7 and 8 were erased
-		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset}}})
+	return offsets
+}
+
+func TestTheRingReachesBack(t *testing.T) {
+	f := newFeed(&Hub{ctx: t.Context(), cfg: Config{Limits: parley.DefaultLimits()}}, testOrg)
+	f.h.cfg.Limits.RingEvents = 3
+	f.ring.from.Offset = 4
+	if f.ring.reaches(3) || !f.ring.reaches(4) {
+		t.Error("an empty ring reaches back to where it began")
+	}
+	for _, offset := range []uint64{5, 6, 9} { // 7 and 8 were erased
+		f.keep(entryAt(offset, nil))
 	}
 	for _, c := range []struct {
 		after uint64
-		n     int
 		want  []uint64
-		ok    bool
 	}{
-		{3, 9, nil, false},
-		{4, 9, []uint64{5, 6, 9, 10}, true},
-		{4, 2, []uint64{5, 6}, true},
-		{5, 9, []uint64{6, 9, 10}, true},
-		{6, 9, []uint64{9, 10}, true},
-		{7, 9, []uint64{9, 10}, true},
-		{8, 1, []uint64{9}, true},
-		{9, 9, []uint64{10}, true},
-		{10, 9, nil, true},
-		{99, 9, nil, true},
+		{4, []uint64{5, 6, 9}}, {5, []uint64{6, 9}}, {6, []uint64{9}}, {7, []uint64{9}}, {8, []uint64{9}}, {9, nil}, {99, nil},
 	} {
-		page, ok := f.ringAfter(c.after, c.n)
-		var got []uint64
-		for _, en := range page {
-			got = append(got, en.event.Position.Offset)
-		}
-		if ok != c.ok || !slices.Equal(got, c.want) {
-			t.Errorf("after %d at most %d: %v %t, want %v %t", c.after, c.n, got, ok, c.want, c.ok)
+		if got := offsetsOf(f.ring.after(c.after)); !f.ring.reaches(c.after) || !slices.Equal(got, c.want) {
+			t.Errorf("after %d: %v, want %v", c.after, got, c.want)
 		}
 	}
-	for offset := uint64(11); offset < 100; offset++ {
-		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset}}})
-		if len(f.ring) > 6 {
-			t.Fatalf("the ring holds %d events, its bound is 3 to 6", len(f.ring))
+	for offset := uint64(10); offset < 100; offset++ {
+		f.keep(entryAt(offset, nil))
+		if len(f.ring.entries) != 3 || len(f.ring.channels["app"].entries) != 3 {
+			t.Fatalf("the ring holds %d events, its bound is 3", len(f.ring.entries))
 		}
 	}
-	if _, ok := f.ringAfter(96, 9); !ok {
+	if !f.ring.reaches(96) || f.ring.reaches(95) {
 		t.Error("the last three are in the ring")
+	}
+	f.clearRing(parley.Position{Offset: 200})
+	if len(f.ring.channels) != 0 || f.ring.weight != 0 || f.ring.reaches(199) {
+		t.Error("an empty ring holds something")
 	}
 }
 
@@ -224,24 +225,24 @@ func TestALoadOfALostDayIsForgotten(t *testing.T) {
 
 // A ring of large events is shorter, and still reaches back without a hole.
 func TestARingIsBoundedInBytes(t *testing.T) {
-	f := &feed{h: &Hub{cfg: Config{Limits: parley.DefaultLimits()}}}
+	f := newFeed(&Hub{ctx: t.Context(), cfg: Config{Limits: parley.DefaultLimits()}}, testOrg)
+	f.h.cfg.Limits.RingBytes = 8 << 20
 	const events = 1000
 	for offset := range uint64(events) {
-		body := &parley.MessageBody{Message: parley.Message{Content: strings.Repeat("x", 16<<10)}}
-		f.keep(&entry{event: &parley.Event{Position: parley.Position{Offset: offset + 1}, Body: body}})
+		f.keep(entryAt(offset+1, &parley.MessageBody{Message: parley.Message{Content: strings.Repeat("x", 16<<10)}}))
 		sum := 0
-		for _, en := range f.ring {
+		for _, en := range f.ring.entries {
 			sum += en.weight()
 		}
-		if sum != f.ringWeight || sum > 2*ringBytes {
-			t.Fatalf("after %d events the ring weighs %d and says %d", offset+1, sum, f.ringWeight)
+		if sum != f.ring.weight || sum > 8<<20 {
+			t.Fatalf("after %d events the ring weighs %d and says %d", offset+1, sum, f.ring.weight)
 		}
 	}
-	first := f.ring[0].event.Position.Offset
-	if _, ok := f.ringAfter(first-2, 10); ok {
+	first := f.ring.entries[0].event.Position.Offset
+	if f.ring.reaches(first - 2) {
 		t.Error("it says that it holds what it let go")
 	}
-	if got, ok := f.ringAfter(first-1, events); !ok || len(got) != len(f.ring) || len(got) > events/4 || len(got) < 50 {
-		t.Errorf("it holds %d of %d events, %v", len(got), events, ok)
+	if n := len(f.ring.after(first - 1)); !f.ring.reaches(first-1) || n != len(f.ring.entries) || n > events/4 || n < 50 {
+		t.Errorf("it holds %d of %d events", n, events)
 	}
 }

@@ -45,9 +45,12 @@ type Hub struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu     sync.Mutex
-	feeds  map[parley.OrgID]*feed
-	closed bool
+	reads chan struct{} // holds one for each page that is being read from the store
+
+	mu        sync.Mutex
+	feeds     map[parley.OrgID]*feed
+	lingering int // feeds that nobody uses now
+	closed    bool
 }
 
 // Counters say what the hub did since it began.
@@ -71,6 +74,17 @@ type sizes struct {
 	page int // events read at once for a listener that is behind
 	fill int // events read at once for a feed with a hole
 }
+
+// maxReads bounds the pages that are read from the store at the same time.
+const maxReads = 16
+
+const (
+	// linger is how long a feed stays that nobody uses any more: who lost a
+	// connection comes back, and then finds in memory what it missed.
+	linger = 2 * time.Minute
+	// maxLingering bounds the feeds that do.
+	maxLingering = 64
+)
 
 var defaultSizes = sizes{soft: 32 << 10, page: 256, fill: 256}
 
@@ -102,6 +116,9 @@ type EndsStreams interface{ EndsStreams() bool }
 
 // New makes a Hub. Close ends it.
 func New(cfg Config) *Hub {
+	if len(cfg.Dialects) > maxDialects {
+		panic("hub: too many dialects")
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -110,7 +127,7 @@ func New(cfg Config) *Hub {
 	}
 	h := &Hub{
 		cfg: cfg, index: map[string]int{}, feeds: map[parley.OrgID]*feed{},
-		sizes: defaultSizes, jitter: rand.N[time.Duration],
+		sizes: defaultSizes, jitter: rand.N[time.Duration], reads: make(chan struct{}, maxReads),
 	}
 	for i, d := range cfg.Dialects {
 		h.index[d.Name()] = i
@@ -143,7 +160,11 @@ func (h *Hub) feedOf(org parley.OrgID) (*feed, error) {
 		h.wg.Add(1)
 		go f.start()
 	}
-	f.users++
+	if f.users++; f.empty != nil {
+		f.empty.Stop()
+		f.empty = nil
+		h.lingering--
+	}
 	h.mu.Unlock()
 	select {
 	case <-f.ready:
@@ -157,17 +178,43 @@ func (h *Hub) feedOf(org parley.OrgID) (*feed, error) {
 	return f, nil
 }
 
-// release gives a feed back; the last user ends it.
+// release gives a feed back. After the last user it lingers.
 func (h *Hub) release(f *feed) {
 	h.mu.Lock()
 	f.users--
-	last := f.users == 0
-	if last && h.feeds[f.org] == f {
-		delete(h.feeds, f.org)
+	ends := false
+	if f.users == 0 {
+		if ends = f.failed() || h.closed || h.lingering >= maxLingering; ends {
+			h.remove(f)
+		} else {
+			h.lingering++
+			f.empty = time.AfterFunc(linger, func() { h.expire(f) })
+		}
 	}
 	h.mu.Unlock()
-	if last {
+	if ends {
 		f.stop()
+	}
+}
+
+// expire ends a feed that nobody came back to.
+func (h *Hub) expire(f *feed) {
+	h.mu.Lock()
+	if h.closed || f.users > 0 || f.empty == nil {
+		h.mu.Unlock()
+		return
+	}
+	f.empty = nil
+	h.lingering--
+	h.remove(f)
+	h.mu.Unlock()
+	f.stop()
+}
+
+// remove takes a feed off the list. Under mu.
+func (h *Hub) remove(f *feed) {
+	if h.feeds[f.org] == f {
+		delete(h.feeds, f.org)
 	}
 }
 
@@ -183,6 +230,12 @@ func (h *Hub) Ready() error {
 func (h *Hub) Close() {
 	h.mu.Lock()
 	h.closed = true
+	for _, f := range h.feeds {
+		if f.empty != nil {
+			f.empty.Stop()
+		}
+	}
+	clear(h.feeds)
 	h.mu.Unlock()
 	h.cancel()
 	h.wg.Wait()

@@ -1,129 +1,225 @@
 package hub
 
-import parley "github.com/parley-chat/parley"
+import (
+	"slices"
 
-// interests is what a listener asked for, each with the offset after which it
-// holds: a subscription made later starts at the place where it was made.
+	parley "github.com/parley-chat/parley"
+)
+
+// interests is what a listener asked for. It is changed on the feed's loop, under
+// Listener.imu.
 type interests struct {
-	channels      map[string]uint64
-	conversations map[parley.ConversationID]uint64
-	runs          map[parley.RunID]uint64
-	patterns      map[string]patterns // by the subscription's ref
+	named    []*seat // channels, conversations and runs
+	patterns []*seat
+	// byName finds all of them; nil while they are few.
+	byName map[name]*seat
 }
 
-type patterns []pattern
+// fewSeats is how many are looked through rather than looked up.
+const fewSeats = 8
 
-type pattern struct {
-	parley.Pattern
-	since uint64
+// seat returns the one with a name, or nil.
+func (in *interests) seat(n name) *seat {
+	if in.byName != nil {
+		return in.byName[n]
+	}
+	list := in.named
+	if n.kind == patternName {
+		list = in.patterns
+	}
+	for _, s := range list {
+		if s.group.name == n {
+			return s
+		}
+	}
+	return nil
 }
 
-// asked reports whether an interest names the event.
+// asked reports whether an interest names the event. Not for the hot path: it
+// does not need the feed's marks.
 func (l *Listener) asked(en *entry) bool {
 	e := en.event
-	at := e.Position.Offset
-	holds := func(since uint64, ok bool) bool { return ok && (at == 0 || at > since) }
+	offset := e.Position.Offset
 	l.imu.RLock()
 	defer l.imu.RUnlock()
 	in := &l.interests
-	if len(in.channels) > 0 {
-		if since, ok := in.channels[e.Channel]; holds(since, ok) {
+	holds := func(n name) bool {
+		s := in.seat(n)
+		return s != nil && s.holds(offset)
+	}
+	if len(in.named) > 0 {
+		if holds(name{kind: channelName, text: e.Channel}) ||
+			!e.Conversation.IsZero() && holds(name{kind: conversationName, id: e.Conversation}) {
+			return true
+		}
+		if run, ok := runOf(e); ok && holds(name{kind: runName, id: run}) {
 			return true
 		}
 	}
-	if len(in.conversations) > 0 && !e.Conversation.IsZero() {
-		if since, ok := in.conversations[e.Conversation]; holds(since, ok) {
+	for _, s := range in.patterns {
+		if s.holds(offset) && s.group.pattern.Matches(en.topicOf(), e) {
 			return true
-		}
-	}
-	if len(in.runs) > 0 {
-		if run, ok := runOf(e); ok {
-			if since, ok := in.runs[run]; holds(since, ok) {
-				return true
-			}
-		}
-	}
-	if len(in.patterns) == 0 {
-		return false
-	}
-	topic := en.topicOf()
-	for _, p := range in.patterns {
-		for i := range p {
-			if holds(p[i].since, true) && p[i].Matches(topic, e) {
-				return true
-			}
 		}
 	}
 	return false
 }
 
-// add takes in an interest from an offset on.
-func (in *interests) add(ref string, i *parley.Interest, since uint64) {
+// called reports the same of the event that the feed has just marked the groups
+// of. On the loop.
+func (l *Listener) called(f *feed, offset uint64) bool {
+	in := &l.interests
+	if in.byName == nil {
+		for _, s := range in.named {
+			if s.group.serial == f.serial && s.holds(offset) {
+				return true
+			}
+		}
+		for _, s := range in.patterns {
+			if s.group.serial == f.serial && s.holds(offset) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, g := range f.called {
+		if s := in.byName[g.name]; s != nil && s.holds(offset) {
+			return true
+		}
+	}
+	return false
+}
+
+// want adds an interest from an offset on. A name that is there keeps the earlier
+// offset, so that asking again is harmless. On the loop.
+func (l *Listener) want(ref string, i *parley.Interest, since uint64) {
+	l.imu.Lock()
+	defer l.imu.Unlock()
+	in := &l.interests
 	for _, c := range i.Channels {
-		put(&in.channels, c, since)
+		in.name(l, name{kind: channelName, text: c}, since)
 	}
 	for _, c := range i.Conversations {
-		put(&in.conversations, c, since)
+		in.name(l, name{kind: conversationName, id: c}, since)
 	}
 	for _, r := range i.Runs {
-		put(&in.runs, r, since)
+		in.name(l, name{kind: runName, id: r}, since)
 	}
 	if len(i.Patterns) > 0 {
-		if in.patterns == nil {
-			in.patterns = map[string]patterns{}
-		}
-		in.patterns[ref] = in.patterns[ref].replaced(i.Patterns, since)
+		in.match(l, ref, i.Patterns, since)
 	}
 }
 
-// replaced returns the list that takes the place of p under the same ref. A
+// unwant takes an interest back. On the loop.
+func (l *Listener) unwant(ref string, i *parley.Interest) {
+	l.imu.Lock()
+	defer l.imu.Unlock()
+	in := &l.interests
+	for _, c := range i.Channels {
+		in.unname(l, name{kind: channelName, text: c})
+	}
+	for _, c := range i.Conversations {
+		in.unname(l, name{kind: conversationName, id: c})
+	}
+	for _, r := range i.Runs {
+		in.unname(l, name{kind: runName, id: r})
+	}
+	if ref != "" {
+		in.unmatch(l, ref, nil)
+	}
+}
+
+// wantNothing takes all back. On the loop.
+func (l *Listener) wantNothing() {
+	l.imu.Lock()
+	defer l.imu.Unlock()
+	for _, list := range [][]*seat{l.interests.named, l.interests.patterns} {
+		for _, s := range list {
+			l.feed.rise(s)
+		}
+	}
+	l.interests = interests{}
+}
+
+func (in *interests) name(l *Listener, n name, since uint64) {
+	if in.seat(n) == nil {
+		in.named = in.added(in.named, l.feed.sit(l, n, nil, since))
+	}
+}
+
+func (in *interests) unname(l *Listener, n name) {
+	if s := in.seat(n); s != nil {
+		in.named = in.removed(in.named, s)
+		l.feed.rise(s)
+	}
+}
+
+// match makes a list of patterns take the place of those under the same ref. A
 // pattern that was there already keeps the earlier offset: a listener that is
 // behind is still owed what it named.
-func (p patterns) replaced(list []parley.Pattern, since uint64) patterns {
-	out := make(patterns, len(list))
+func (in *interests) match(l *Listener, ref string, list []parley.Pattern, since uint64) {
+	in.unmatch(l, ref, list)
 	for i := range list {
-		out[i] = pattern{list[i], since}
-		for j := range p {
-			if p[j].Text == list[i].Text {
-				out[i].since = p[j].since
+		n := name{kind: patternName, text: list[i].Text}
+		s := in.seat(n)
+		if s == nil {
+			s = l.feed.sit(l, n, &list[i], since)
+			in.patterns = in.added(in.patterns, s)
+		}
+		if !slices.ContainsFunc(s.refs, func(i interest) bool { return i.ref == ref }) {
+			s.refs = append(s.refs, interest{ref, since})
+			s.since = min(s.since, since)
+		}
+	}
+}
+
+// unmatch takes the patterns under a ref back that are not to be kept.
+func (in *interests) unmatch(l *Listener, ref string, keep []parley.Pattern) {
+	kept := func(text string) bool {
+		return slices.ContainsFunc(keep, func(p parley.Pattern) bool { return p.Text == text })
+	}
+	for _, s := range slices.Clone(in.patterns) {
+		if kept(s.group.name.text) {
+			continue
+		}
+		s.refs = slices.DeleteFunc(s.refs, func(i interest) bool { return i.ref == ref })
+		if len(s.refs) == 0 {
+			in.patterns = in.removed(in.patterns, s)
+			l.feed.rise(s)
+			continue
+		}
+		s.since = s.refs[0].since
+		for _, i := range s.refs[1:] {
+			s.since = min(s.since, i.since)
+		}
+	}
+}
+
+func (in *interests) added(list []*seat, s *seat) []*seat {
+	list = append(list, s)
+	switch {
+	case in.byName != nil:
+		in.byName[s.group.name] = s
+	case len(list) > fewSeats:
+		in.byName = map[name]*seat{s.group.name: s}
+		for _, all := range [][]*seat{in.named, in.patterns} {
+			for _, s := range all {
+				in.byName[s.group.name] = s
 			}
 		}
 	}
-	return out
+	return list
 }
 
-// put adds a name; one that is there keeps the earlier offset, so that asking
-// again is harmless.
-func put[K comparable](m *map[K]uint64, key K, since uint64) {
-	if *m == nil {
-		*m = map[K]uint64{}
-	}
-	if _, ok := (*m)[key]; !ok {
-		(*m)[key] = since
-	}
-}
-
-// remove takes an interest back.
-func (in *interests) remove(ref string, i *parley.Interest) {
-	for _, c := range i.Channels {
-		delete(in.channels, c)
-	}
-	for _, c := range i.Conversations {
-		delete(in.conversations, c)
-	}
-	for _, r := range i.Runs {
-		delete(in.runs, r)
-	}
-	if ref != "" {
-		delete(in.patterns, ref)
-	}
+func (in *interests) removed(list []*seat, s *seat) []*seat {
+	delete(in.byName, s.group.name)
+	return swapRemoved(list, slices.Index(list, s))
 }
 
 // size counts what is asked for.
 func (in *interests) size() int {
-	n := len(in.channels) + len(in.conversations) + len(in.runs)
-	for _, p := range in.patterns {
-		n += len(p)
+	n := len(in.named)
+	for _, s := range in.patterns {
+		n += len(s.refs)
 	}
 	return n
 }

@@ -11,13 +11,13 @@ import (
 
 // ListenerConfig is what a Conn attaches with.
 type ListenerConfig struct {
-	Principal parley.Principal
+	Principal *parley.Principal
 	Dialect   string // one of Config.Dialects by name
 	// Origin identifies the Conn, so that it is not told what it said itself; empty
 	// where the surface tells senders too.
 	Origin string
-	// Wake is called when Next has something; it must not block or call the listener.
-	Wake func()
+	// Writer writes what Next and Ready give.
+	Writer Writer
 	// Interest is what it asks for from the beginning.
 	Interest parley.Interest
 	// Resume says that a cursor was named. Output is then held until Resume is
@@ -37,68 +37,79 @@ type state uint8
 const (
 	held    state = iota // has a place, but its interests are not known yet
 	waiting              // has a place, and waits for the history of a conversation
-	behind               // reads pages after its place
+	behind               // is given pages after its place
 	live                 // the feed pushes
 	gone
 )
 
 // Listener is the hub's side of one Conn. Its commands (Resume, Subscribe, …)
-// are called by the Conn's reader, Next by its writer, one call of Next at a time.
+// are called by the Conn's reader, Next and Ready by its writer, one at a time.
 type Listener struct {
 	hub                     *Hub
 	feed                    *feed
-	dialect                 int
-	org                     parley.OrgID
 	who                     atomic.Pointer[identity]
 	origin                  string
-	wake                    func()
+	out                     Writer
+	dialect                 int
 	ackCursors, tellCursors bool
 
-	// imu guards interests; it may be taken while mu is held, never the other way.
+	// Owned by the feed's loop.
+	person *person
+	serial uint64 // of the last event it was considered for
+
+	// imu guards interests for those who are not the feed's loop, which alone changes
+	// them; it may be taken while mu is held, never the other way.
 	imu       sync.RWMutex
 	interests interests
 
-	mu    sync.Mutex
-	state state
+	mu         sync.Mutex
+	state      state
+	signalled  bool // the writer was told to come
+	hasResumed bool
+	ahead      bool   // it is behind only in name: the feed has to come to its place first
+	turn       uint32 // counts what sends it to another place or state: a page of an earlier turn is not told
+	owed       int    // bytes of frames in queue
 	// at: everything at or below it was handed to the writer, or does not concern
 	// this listener.
 	at   parley.Position
+	read parley.Position // the same of what is in queue too, while behind
 	told parley.Position // the last cursor that went out
-	// turn counts what sends the listener to another place or state: a page that was
-	// read in an earlier one is not told.
-	turn uint64
-	// queue is owed in this order while live; replies are owed at once while not.
+	// queue is owed in this order; replies are owed before it, while not live.
 	queue   []item
 	replies []item
 	// runs says how much of each open run's text was told.
 	runs map[parley.RunID]int
 	// resumed is the offset the Conn resumed from: runs that began at or before it
 	// had been heard to begin.
-	resumed    uint64
-	hasResumed bool
+	resumed uint64
+	past    *past // nil for nothing
+
+	// known is owned by Next: what was read of conversations while it reads the store.
+	known map[parley.ConversationID]*roll
+}
+
+// past is what a listener remembers of what it was told, where that is not to be
+// told again. Guarded by Listener.mu.
+type past struct {
 	// unended are runs whose message was not told because their end will be, answered
 	// those whose end will not be because their message was: on surfaces that end
 	// streams.
-	unended, answered map[parley.RunID]struct{}
+	unended, answered map[parley.RunID]bool
 	// skip are the messages that were told as history.
 	skip map[parley.ConversationID]history
-
-	// Owned by Next.
-	known map[parley.ConversationID]*members // while behind
 }
 
-// item is one thing owed to a listener.
-type item struct {
-	entry *entry
-	view  parley.View
-	run   *run         // with no entry: bring the listener up to upTo of the run's text
-	upTo  int          // forgotten: it no longer asks for the run
-	reply parley.Reply // with no entry
-	at    parley.Position
+// remembers returns the listener's past, to be added to. Under mu.
+func (l *Listener) remembers() *past {
+	if l.past == nil {
+		l.past = &past{}
+	}
+	return l.past
 }
 
-// forgotten, as a run item's upTo, says that what was told of it is forgotten.
-const forgotten = -1
+// unended reports whether there is a run whose end is owed to a client that was
+// not told its message. Under mu.
+func (l *Listener) unended() bool { return l.past != nil && len(l.past.unended) > 0 }
 
 // Attach makes a listener; Next may have something at once. The error wraps
 // parley.ErrUnavailable, or is ErrClosed.
@@ -108,116 +119,146 @@ func (h *Hub) Attach(cfg ListenerConfig) (*Listener, error) {
 		return nil, fmt.Errorf("attach: %w: %w", parley.ErrUnavailable, err)
 	}
 	l := &Listener{
-		hub: h, feed: f, dialect: h.index[cfg.Dialect], org: cfg.Principal.Org, origin: cfg.Origin, wake: cfg.Wake,
-		ackCursors: cfg.AckCursors, tellCursors: cfg.TellCursors, state: live, runs: map[parley.RunID]int{},
+		hub: h, feed: f, dialect: h.index[cfg.Dialect], origin: cfg.Origin, out: cfg.Writer,
+		ackCursors: cfg.AckCursors, tellCursors: cfg.TellCursors, state: live,
 	}
 	l.who.Store(newIdentity(cfg.Principal))
-	at, reason, err := l.resumePlace(&cfg)
-	if err != nil {
+	if err := l.enter(&cfg); err != nil {
 		h.release(f)
 		return nil, err
-	}
-	if !f.do(func() { l.register(&cfg, at, reason) }) {
-		h.release(f)
-		return nil, ErrClosed
 	}
 	h.Listeners.Add(1)
 	return l, nil
 }
 
-// resumePlace reads the cursor that was named. One that is not of this log gives
-// the reason to reload instead of a place. An empty one starts at now.
-func (l *Listener) resumePlace(cfg *ListenerConfig) (at parley.Position, reason string, err error) {
-	if !cfg.Resume || cfg.Cursor == "" {
-		return parley.Position{}, "", nil
+// enter registers the listener at the place it named, or at now.
+func (l *Listener) enter(cfg *ListenerConfig) error {
+	place := resumption{}
+	if cfg.Resume && cfg.Cursor != "" {
+		place.at, place.named = parley.Position{}, true
+		at, err := parley.ParseCursor(cfg.Cursor)
+		if err != nil {
+			place.reload = cursorUnknown
+		}
+		place.at = at
 	}
-	at, err = parley.ParseCursor(cfg.Cursor)
-	if err == nil {
-		err = l.hub.cfg.Store.CheckCursor(l.feed.ctx, parley.ReplayQuery{Org: l.org}, at)
+	unknown := false
+	if !l.feed.do(func() {
+		if place.named && place.reload == "" && !l.recognize(&place) {
+			unknown = true
+			return
+		}
+		l.register(cfg, place)
+	}) {
+		return ErrClosed
 	}
-	if err == nil {
-		err = l.recallOutcome(at)
-	}
-	if errors.Is(err, parley.ErrCursor) {
-		return parley.Position{}, "the cursor is not of this log", nil
-	}
-	return at, "", err
-}
-
-// recallOutcome looks whether the last thing that the client was told is the
-// message of a run: the run's end, which comes after it, is then not to be told
-// besides (contracts.md section 10, bot surface).
-func (l *Listener) recallOutcome(at parley.Position) error {
-	if !l.hub.traits[l.dialect].endsStreams || at.Offset == 0 {
+	if !unknown {
 		return nil
 	}
-	events, err := l.hub.cfg.Store.ReadLog(l.feed.ctx, l.org, at.Offset-1, at.Offset, 1)
-	for _, e := range events {
-		if b, ok := e.Body.(*parley.MessageBody); ok && b.Run != nil && e.Type == parley.MessageCreated {
-			mark(&l.answered, b.Run.ID)
+	if err := l.lookUp(&place); err != nil {
+		return err
+	}
+	if !l.feed.do(func() { l.register(cfg, place) }) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// resumption is the place that a listener named.
+type resumption struct {
+	named  bool
+	at     parley.Position
+	reload string // why it is none
+	// outcome is the run whose message is at the place; zero for none.
+	outcome parley.RunID
+}
+
+const cursorUnknown = "the cursor is not of this log"
+
+// recognize checks a place by what the feed remembers; false where only the store
+// can say. On the loop.
+func (l *Listener) recognize(r *resumption) bool {
+	known, en, ok := l.feed.positionAt(r.at.Offset)
+	if !ok || known != r.at || l.endsStreams() && en == nil && r.at.Offset != 0 {
+		return false
+	}
+	if en != nil {
+		r.outcome = outcomeOf(en.event)
+	}
+	return true
+}
+
+// lookUp checks a place by the store. One that is not of this log gives the
+// reason to reload.
+func (l *Listener) lookUp(r *resumption) error {
+	f, store := l.feed, l.hub.cfg.Store
+	err := store.CheckCursor(f.ctx, parley.ReplayQuery{Org: f.org}, r.at)
+	if err == nil && l.endsStreams() && r.at.Offset > 0 {
+		var events []*parley.Event
+		events, err = store.ReadLog(f.ctx, f.org, r.at.Offset-1, r.at.Offset, 1)
+		for _, e := range events {
+			r.outcome = outcomeOf(e)
 		}
+	}
+	if errors.Is(err, parley.ErrCursor) {
+		r.reload = cursorUnknown
+		return nil
 	}
 	return err
 }
 
-// mark puts a run into a set.
-func mark(set *map[parley.RunID]struct{}, id parley.RunID) {
-	if *set == nil {
-		*set = map[parley.RunID]struct{}{}
+func (l *Listener) endsStreams() bool { return l.hub.traits[l.dialect].endsStreams }
+
+// outcomeOf returns the run that an event tells the message of: the run's end,
+// which comes after it, is not to be told besides to who was told the message last
+// (contracts.md section 10, bot surface).
+func outcomeOf(e *parley.Event) (run parley.RunID) {
+	if b, ok := e.Body.(*parley.MessageBody); ok && b.Run != nil && e.Type == parley.MessageCreated {
+		run = b.Run.ID
 	}
-	(*set)[id] = struct{}{}
+	return run
 }
 
 // register runs on the feed's loop.
-func (l *Listener) register(cfg *ListenerConfig, at parley.Position, reason string) {
+func (l *Listener) register(cfg *ListenerConfig, place resumption) {
 	f := l.feed
-	f.listeners[l] = struct{}{}
-	id := l.who.Load().ID
-	if f.byPrincipal[id] == nil {
-		f.byPrincipal[id] = map[*Listener]struct{}{}
-	}
-	f.byPrincipal[id][l] = struct{}{}
+	l.person = f.person(l.who.Load().ID)
+	l.person.comes(f, l)
 	defer l.oweRuns()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.at = f.applied
 	switch {
-	case reason != "":
-		l.push(item{reply: l.reloadReply(reason), at: f.applied})
-	case cfg.Resume && cfg.Cursor != "":
-		l.at, l.resumed, l.hasResumed = at, at.Offset, true
+	case place.reload != "":
+		l.say(item{what: l.reloadReply(place.reload), at: f.applied})
+		l.signal()
+	case place.named:
+		l.at, l.resumed, l.hasResumed = place.at, place.at.Offset, true
+		if place.outcome != (parley.RunID{}) && l.endsStreams() {
+			p := l.remembers()
+			p.answered = including(p.answered, place.outcome)
+		}
 		l.state = held
 		if cfg.Complete {
 			l.state = behind
 		}
 	}
-	l.told = l.at
+	l.told, l.read = l.at, l.at
 	l.want("", &cfg.Interest, l.at.Offset)
 	l.index()
+	if l.state == behind {
+		l.refill()
+		l.signal()
+	}
 }
 
-// want adds an interest.
-func (l *Listener) want(ref string, i *parley.Interest, since uint64) {
-	l.imu.Lock()
-	l.interests.add(ref, i, since)
-	l.imu.Unlock()
-}
-
-// index enters the listener where events that belong to no conversation, or to
-// one it is not in, are looked up. On the loop, under mu.
+// index enters the listener among those who hear conversations that they are not
+// in, where it may. On the loop.
 func (l *Listener) index() {
-	l.imu.RLock()
-	wide := len(l.interests.channels) > 0 || len(l.interests.patterns) > 0
-	l.imu.RUnlock()
-	enter(l.feed.wide, l, wide)
-	enter(l.feed.readers, l, l.readsOrg(l.who.Load()))
-}
-
-func enter(set map[*Listener]struct{}, l *Listener, in bool) {
-	if in {
-		set[l] = struct{}{}
+	if l.readsOrg(l.who.Load()) {
+		l.feed.readers[l] = struct{}{}
 	} else {
-		delete(set, l)
+		delete(l.feed.readers, l)
 	}
 }
 
@@ -233,21 +274,46 @@ func (l *Listener) Detach() {
 	}
 	f := l.feed
 	f.do(func() {
-		delete(f.listeners, l)
-		delete(f.wide, l)
+		l.wantNothing()
 		delete(f.readers, l)
 		delete(f.ahead, l)
-		id := l.who.Load().ID
-		if set := f.byPrincipal[id]; set != nil {
-			delete(set, l)
-			if len(set) == 0 {
-				delete(f.byPrincipal, id)
-			}
-		}
+		l.person.goes(f, l)
 	})
 	l.hub.Listeners.Add(-1)
 	l.hub.release(f)
 }
 
 // Principal is who listens.
-func (l *Listener) Principal() *parley.Principal { return &l.who.Load().Principal }
+func (l *Listener) Principal() *parley.Principal { return l.who.Load().Principal }
+
+// reload tells the listener that something is gone for good, and goes on at
+// head. On the loop.
+func (l *Listener) reload(head parley.Position, reason string) {
+	defer l.oweRuns()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == gone {
+		return
+	}
+	l.hub.Reloads.Add(1)
+	l.forget()
+	if l.state == behind || l.state == live {
+		l.goLive()
+	}
+	l.at, l.read, l.told, l.hasResumed, l.ahead = head, head, head, false, false
+	l.runs, l.past = nil, nil
+	l.say(item{what: l.reloadReply(reason), at: head})
+	l.signal()
+}
+
+func (l *Listener) reloadReply(reason string) parley.Reply {
+	r := parley.Reload{Time: l.hub.cfg.Now(), Reason: reason}
+	l.imu.RLock()
+	defer l.imu.RUnlock()
+	for _, s := range l.interests.named {
+		if s.group.name.kind == conversationName {
+			r.Subscriptions = append(r.Subscriptions, s.group.name.id)
+		}
+	}
+	return r
+}

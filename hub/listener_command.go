@@ -1,13 +1,14 @@
 package hub
 
 import (
+	"bytes"
 	"slices"
 
 	parley "github.com/parley-chat/parley"
 )
 
 // Refresh takes over a refreshed token's principal: same subject and org.
-func (l *Listener) Refresh(p parley.Principal) {
+func (l *Listener) Refresh(p *parley.Principal) {
 	l.feed.do(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -45,10 +46,11 @@ func (l *Listener) Resume(subs []parley.Subscribe, acks []parley.Reply) {
 		}
 		l.index()
 		for _, r := range acks {
-			l.push(item{reply: r, at: l.feed.applied})
+			l.say(item{what: r, at: l.feed.applied})
 		}
 		if l.state == held {
 			l.state = behind
+			l.refill()
 		}
 		l.signal()
 	})
@@ -67,7 +69,7 @@ func (l *Listener) GiveUp() {
 		if l.at.Offset > l.feed.applied.Offset {
 			l.state = behind // what comes until its feed is there it has heard elsewhere
 		} else {
-			l.at = l.feed.applied
+			l.at, l.read = l.feed.applied, l.feed.applied
 			l.goLive()
 		}
 		l.signal()
@@ -79,7 +81,9 @@ func (l *Listener) GiveUp() {
 func (l *Listener) goLive() {
 	l.state = live
 	l.turn++
-	l.queue, l.replies = append(l.queue, l.replies...), nil
+	if len(l.replies) > 0 {
+		l.queue, l.replies = append(l.replies, l.queue...), nil
+	}
 	l.forgetHistory()
 }
 
@@ -96,7 +100,7 @@ func (l *Listener) Subscribe(sub *parley.Subscribe, ack parley.Reply) {
 		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
 		l.index()
 		if ack != nil {
-			l.push(item{reply: ack, at: l.feed.applied})
+			l.say(item{what: ack, at: l.feed.applied})
 		}
 		l.signal()
 	})
@@ -110,16 +114,14 @@ func (l *Listener) Unsubscribe(un *parley.Unsubscribe, ack parley.Reply) {
 			l.mu.Unlock()
 			return
 		}
-		l.imu.Lock()
-		l.interests.remove(un.Ref, &un.Interest)
-		l.imu.Unlock()
+		l.unwant(un.Ref, &un.Interest)
 		l.index()
 		l.mu.Unlock()
 		hears := l.hears()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.forgetRuns(hears)
-		l.push(item{reply: ack, at: l.at})
+		l.say(item{what: ack, at: l.at})
 		l.signal()
 	})
 }
@@ -132,7 +134,7 @@ func (l *Listener) forgetRuns(hears []*run) {
 			continue
 		}
 		if l.state == live { // after what is owed of it
-			l.push(item{run: r, upTo: forgotten})
+			l.push(item{what: &owedRun{r, forgotten}})
 		} else {
 			delete(l.runs, r.id())
 		}
@@ -150,15 +152,14 @@ func (l *Listener) Interests() int {
 func (l *Listener) Names(id parley.ConversationID) bool {
 	l.imu.RLock()
 	defer l.imu.RUnlock()
-	_, ok := l.interests.conversations[id]
-	return ok
+	return l.interests.seat(name{kind: conversationName, id: id}) != nil
 }
 
 // Say owes the client a reply, after what it is owed already.
 func (l *Listener) Say(r parley.Reply) {
 	l.mu.Lock()
-	l.push(item{reply: r, at: l.at})
-	l.signal()
+	l.say(item{what: r, at: l.at})
+	l.signalNow()
 	l.mu.Unlock()
 }
 
@@ -169,7 +170,7 @@ func (l *Listener) TellCursor() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		defer l.forgetHistory()
-		if l.state != live || len(l.queue) > 0 || len(l.unended) > 0 || l.feed.applied.Offset <= l.at.Offset {
+		if l.state != live || len(l.queue) > 0 || l.unended() || l.feed.applied.Offset <= l.at.Offset {
 			return
 		}
 		// All up to here was told or does not concern it: should it fall behind, it
@@ -181,8 +182,45 @@ func (l *Listener) TellCursor() {
 			}
 		}
 		if l.tellCursors && l.at != l.told {
-			l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.at})
+			l.push(item{what: moved{}, at: l.at})
 			l.signal()
 		}
 	})
+}
+
+// hears lists the open runs that the listener is to hear now, in the order of
+// their ids. On the loop, without mu.
+func (l *Listener) hears() []*run {
+	var runs []*run
+	for _, r := range l.feed.runs {
+		if m := l.feed.begun(r); m != nil {
+			st := m.standingOf(l.person, r.start)
+			if _, told := l.heard(r.opening, &st); told {
+				runs = append(runs, r)
+			}
+		}
+	}
+	slices.SortFunc(runs, func(a, b *run) int { x, y := a.id(), b.id(); return bytes.Compare(x[:], y[:]) })
+	return runs
+}
+
+// oweRuns owes a live listener the beginning and text of the open runs that it
+// hears and was not told of yet. On the loop, without mu.
+func (l *Listener) oweRuns() {
+	if len(l.feed.runs) == 0 {
+		return
+	}
+	runs := l.hears()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != live {
+		return
+	}
+	for _, r := range runs {
+		text, _ := r.known()
+		if n, begun := l.runs[r.id()]; !begun || n < len(text) {
+			l.push(item{what: &owedRun{r, len(text)}})
+			l.signal()
+		}
+	}
 }

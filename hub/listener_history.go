@@ -29,7 +29,7 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 		l.want(sub.Ref, &sub.Interest, l.feed.applied.Offset)
 		l.forget()
 		l.state = waiting
-		l.push(item{reply: ack, at: l.at})
+		l.say(item{what: ack, at: l.at})
 		l.signal()
 	})
 	messages, err := history()
@@ -44,10 +44,10 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 	}
 	l.skipHistory(id, messages, end)
 	for i := range messages {
-		l.push(item{reply: parley.History{Message: &messages[i]}})
+		l.say(item{what: parley.History{Message: &messages[i]}})
 	}
 	l.state = behind
-	l.signal()
+	l.signalNow()
 	return err
 }
 
@@ -57,15 +57,15 @@ func (l *Listener) endOf(id parley.ConversationID) uint64 {
 	ctx, cancel := context.WithTimeout(l.feed.ctx, loadTimeout)
 	defer cancel()
 	store := l.hub.cfg.Store
-	c, err := store.Conversation(ctx, l.org, id)
+	c, err := store.Conversation(ctx, l.feed.org, id)
 	if err != nil {
 		return 0
 	}
-	last, err := store.LastOffset(ctx, l.org, parley.ConversationKey(id))
+	last, err := store.LastOffset(ctx, l.feed.org, parley.ConversationKey(id))
 	if err != nil || last == 0 {
 		return 0
 	}
-	events, err := store.ReadLog(ctx, l.org, last-1, last, 1)
+	events, err := store.ReadLog(ctx, l.feed.org, last-1, last, 1)
 	if err != nil || len(events) == 0 || events[0].ChangeSeq < c.ChangeSeq {
 		return 0
 	}
@@ -77,19 +77,23 @@ func (l *Listener) skipHistory(id parley.ConversationID, messages []parley.Messa
 	if len(messages) == 0 {
 		return
 	}
-	if l.skip == nil {
-		l.skip = map[parley.ConversationID]history{}
+	p := l.remembers()
+	if p.skip == nil {
+		p.skip = map[parley.ConversationID]history{}
 	}
-	l.skip[id] = history{l.skip[id].seqs.with(messages), end}
+	p.skip[id] = history{p.skip[id].seqs.with(messages), end}
 	l.forgetHistory()
 }
 
 // forgetHistory lets go of the histories that the listener's place has passed:
 // nothing of them can come again. Under mu.
 func (l *Listener) forgetHistory() {
-	for id, h := range l.skip {
+	if l.past == nil {
+		return
+	}
+	for id, h := range l.past.skip {
 		if h.end != 0 && h.end <= l.at.Offset {
-			delete(l.skip, id)
+			delete(l.past.skip, id)
 		}
 	}
 }

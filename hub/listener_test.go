@@ -239,8 +239,8 @@ func TestAHistoryIsForgottenInTime(t *testing.T) {
 		}
 		remembers := func(n int) {
 			t.Helper()
-			if len(ear.skip) != n {
-				t.Errorf("%d histories are remembered, want %d", len(ear.skip), n)
+			if len(ear.remembers().skip) != n {
+				t.Errorf("%d histories are remembered, want %d", len(ear.remembers().skip), n)
 			}
 		}
 		catchUp()
@@ -419,16 +419,21 @@ func TestAPageOfAnEarlierTurnIsNotTold(t *testing.T) {
 			}
 		}
 		w.store.with(func() { w.store.onRead = onRead })
-		data, _, err := ear.Next(context.WithValue(t.Context(), duringNext{}, true), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range readLines(t, data) {
-			if l.offset > 0 {
-				t.Errorf("it is told %q of the lost log", l.short())
+		ear.woken.Store(false)
+		for _, want := range []string{"Subscribed at 1", "Reload the log was restored"} {
+			data, _, err := ear.Next(context.WithValue(t.Context(), duringNext{}, true), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readLines(t, data); len(got) != 1 || got[0].short() != want {
+				t.Errorf("it is told %q, want %s", data, want)
 			}
 		}
-		ear.expect("Reload the log was restored", "2 message.created new 1", "3 message.created new 2", "4 message.created new 3")
+		if reads < 3 {
+			t.Error("no page was read")
+		}
+		ear.more = true
+		ear.expect("2 message.created new 1", "3 message.created new 2", "4 message.created new 3")
 	})
 }
 
@@ -450,8 +455,8 @@ func TestCommandsAfterDetachLeaveNothingBehind(t *testing.T) {
 		ear.expect()
 		stays.feed.do(func() {
 			f := stays.feed
-			if len(f.listeners) != 1 || len(f.wide) != 0 || len(f.readers) != 0 || len(f.ahead) != 0 {
-				t.Errorf("the feed keeps %d listeners, %d wide, %d readers, %d ahead", len(f.listeners), len(f.wide), len(f.readers), len(f.ahead))
+			if len(f.present) != 1 || len(f.present[0].listeners) != 1 || len(f.groups) != 0 || len(f.readers) != 0 || len(f.ahead) != 0 {
+				t.Errorf("the feed keeps %d persons, %d groups, %d readers, %d ahead", len(f.present), len(f.groups), len(f.readers), len(f.ahead))
 			}
 		})
 	})

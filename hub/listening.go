@@ -48,13 +48,12 @@ func (f *feed) listening(e *parley.Event, say func(int)) {
 }
 
 // hearers counts the distinct principals that hear an event.
-func (f *feed) hearers(e *parley.Event, m *members) int {
-	seen := map[parley.PrincipalID]bool{}
-	en := &entry{event: e}
-	for l := range f.listeners {
-		if id := l.who.Load().ID; !seen[id] && l.heard(en, m).told {
-			seen[id] = true
+func (f *feed) hearers(e *parley.Event, m *members) (n int) {
+	f.resolve(&entry{event: e}, m, func(l *Listener, _ parley.View) {
+		if l.person.serial != f.serial {
+			l.person.serial = f.serial
+			n++
 		}
-	}
-	return len(seen)
+	})
+	return n
 }

@@ -9,77 +9,191 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-// members is what a feed or a catching-up listener knows of one conversation:
-// who may hear what of it.
+// members is what a feed knows of one conversation: who may hear what of it.
+// Owned by the feed's loop.
 type members struct {
-	kind  parley.ConversationKind
-	stays map[parley.PrincipalID][]parley.Membership
+	kind parley.ConversationKind
+	// stays in the order they began; those of one person do not overlap.
+	stays []stay
+	last  map[*person]int32 // the last stay of each; nil while there are few
 	// through is the change_seq up to which stays are known to be complete.
 	through uint64
 	// applied is the change_seq that the feed has applied; zero where it has applied
-	// none since it looked and cannot say. Unused by listeners.
+	// none since it looked and cannot say.
 	applied uint64
 	// held are events that wait for the feed to apply what their author knew.
-	held []*parley.Event
-	used time.Time
+	held   []*parley.Event
+	recent recent
+	used   time.Time
+}
+
+// stay is a parley.Membership as a feed needs it: one person's time in a
+// conversation, by its change_seq.
+type stay struct {
+	who      *person
+	from, to uint64 // to is 0 while it lasts
+	before   int32  // the person's stay before this one; none is -1
+	internal bool   // hears what is internal
+}
+
+// manyStays is where looking through all of them is no longer cheap.
+const manyStays = 16
+
+func (s *stay) covers(changeSeq uint64) bool {
+	return changeSeq >= s.from && (s.to == 0 || changeSeq <= s.to)
+}
+
+// standing is how a principal stands to the conversation of an event at that
+// moment.
+type standing struct {
+	kind     parley.ConversationKind // empty where there is no such conversation
+	in       bool                    // a stay covers the moment
+	internal bool                    // and hears what is internal
 }
 
 // ofTwo reports whether the conversation is one of two, a session with an agent
 // too: org:read alone does not reach it (design.md section 10).
-func (m *members) ofTwo() bool {
-	return m.kind == parley.KindDirect || m.kind == parley.KindAgentDirect
+func (s *standing) ofTwo() bool {
+	return s.kind == parley.KindDirect || s.kind == parley.KindAgentDirect
 }
 
-// stay returns the principal's stay that covers the change_seq.
-func (m *members) stay(p parley.PrincipalID, changeSeq uint64) *parley.Membership {
-	stays := m.stays[p]
-	for i := len(stays) - 1; i >= 0; i-- {
-		if stays[i].Covers(changeSeq) {
-			return &stays[i]
+// moment is the change_seq at which an event is heard: of one that is not stored,
+// what the feed has applied by now.
+func (m *members) moment(e *parley.Event) uint64 {
+	if e.Class == parley.Durable {
+		return e.ChangeSeq
+	}
+	return max(e.ChangeSeq, m.applied)
+}
+
+// hears reports whether a stay hears what happens at a moment: one's leave is the
+// last that one hears, and what is not stored comes after it.
+func (s *stay) hears(e *parley.Event, moment uint64) bool {
+	return s.covers(moment) && (e.Class == parley.Durable || s.to != moment)
+}
+
+// standingOf looks up how a person stands to an event of the conversation.
+func (m *members) standingOf(p *person, e *parley.Event) standing {
+	st := standing{kind: m.kind}
+	moment := m.moment(e)
+	for i := m.lastOf(p); i >= 0; i = m.stays[i].before {
+		if s := &m.stays[i]; s.hears(e, moment) {
+			st.in, st.internal = true, s.internal
+			break
 		}
 	}
-	return nil
+	return st
 }
 
-// loadMembers reads a conversation's stays. A conversation that does not exist
-// has none: nobody hears it.
-func loadMembers(ctx context.Context, store Store, org parley.OrgID, id parley.ConversationID) (*members, error) {
+// lastOf returns the index of a person's last stay; -1 for none.
+func (m *members) lastOf(p *person) int32 {
+	if m.last != nil {
+		if i, ok := m.last[p]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := len(m.stays) - 1; i >= 0; i-- {
+		if m.stays[i].who == p {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// roll is what the store says of a conversation's members.
+type roll struct {
+	kind    parley.ConversationKind
+	stays   []parley.Membership
+	through uint64
+}
+
+// readRoll reads a conversation's stays. A conversation that does not exist has
+// none: nobody hears it.
+func readRoll(ctx context.Context, store Store, org parley.OrgID, id parley.ConversationID) (roll, error) {
 	// The conversation first: stays read after it are complete up to its change_seq.
 	c, err := store.Conversation(ctx, org, id)
 	if errors.Is(err, parley.ErrNotFound) {
-		return &members{stays: map[parley.PrincipalID][]parley.Membership{}}, nil
+		return roll{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load members of %s: %w", id, err)
+		return roll{}, fmt.Errorf("load members of %s: %w", id, err)
 	}
 	stays, err := store.Stays(ctx, org, id)
 	if err != nil {
-		return nil, fmt.Errorf("load members of %s: %w", id, err)
+		return roll{}, fmt.Errorf("load members of %s: %w", id, err)
 	}
-	m := &members{kind: c.Kind, stays: make(map[parley.PrincipalID][]parley.Membership, len(stays)), through: c.ChangeSeq}
-	for _, s := range stays {
-		m.stays[s.Principal] = append(m.stays[s.Principal], s)
+	return roll{c.Kind, stays, c.ChangeSeq}, nil
+}
+
+// standing looks up how a principal stands to a durable event.
+func (r *roll) standing(who parley.PrincipalID, e *parley.Event) standing {
+	st := standing{kind: r.kind}
+	for i := len(r.stays) - 1; i >= 0; i-- {
+		if s := &r.stays[i]; s.Principal == who && s.Covers(e.ChangeSeq) {
+			st.in, st.internal = true, s.HearsInternal(r.kind)
+			break
+		}
 	}
-	return m, nil
+	return st
+}
+
+// take replaces what is known of the members by what was read.
+func (m *members) take(f *feed, r *roll) {
+	m.drop(f)
+	m.kind, m.through = r.kind, r.through
+	m.stays = make([]stay, 0, len(r.stays))
+	for i := range r.stays {
+		s := &r.stays[i]
+		m.add(f, s.Principal, stay{from: s.From, to: s.To, internal: s.HearsInternal(r.kind)})
+	}
+}
+
+// drop lets go of all members.
+func (m *members) drop(f *feed) {
+	for i := range m.stays {
+		if m.stays[i].before < 0 {
+			m.stays[i].who.leaves(f, m)
+		}
+	}
+	m.stays, m.last = nil, nil
+}
+
+func (m *members) add(f *feed, id parley.PrincipalID, s stay) {
+	s.who = f.person(id)
+	s.before = m.lastOf(s.who)
+	if s.before < 0 {
+		s.who.in = append(s.who.in, m)
+	}
+	m.stays = append(m.stays, s)
+	switch {
+	case m.last != nil:
+		m.last[s.who] = int32(len(m.stays) - 1)
+	case len(m.stays) > manyStays:
+		m.last = make(map[*person]int32, 2*len(m.stays))
+		for i := range m.stays {
+			m.last[m.stays[i].who] = int32(i)
+		}
+	}
 }
 
 // learn applies a durable event of the conversation to what is known. Applying
 // one twice, or one that the loaded state held already, changes nothing.
-func (m *members) learn(e *parley.Event) {
+func (m *members) learn(f *feed, e *parley.Event) {
 	if e.ChangeSeq > m.through {
 		switch b := e.Body.(type) {
 		case *parley.ConversationBody:
 			if e.Type == parley.ConversationCreated {
 				m.kind = b.Kind
 				for i := range b.Members {
-					m.begin(e, &b.Members[i])
+					m.begin(f, e, &b.Members[i])
 				}
 			}
 		case *parley.MemberBody:
 			if e.Type == parley.MemberJoined {
-				m.begin(e, b)
-			} else if s := m.stay(b.Principal, e.ChangeSeq); s != nil && s.Open() {
-				s.To = e.ChangeSeq
+				m.begin(f, e, b)
+			} else if i := m.lastOf(f.persons[b.Principal]); i >= 0 && m.stays[i].to == 0 && m.stays[i].covers(e.ChangeSeq) {
+				m.stays[i].to = e.ChangeSeq
 			}
 		}
 		m.through = e.ChangeSeq
@@ -89,13 +203,12 @@ func (m *members) learn(e *parley.Event) {
 
 // begin begins a stay, where it is not known already: stays are read after the
 // change_seq up to which they are complete, and may say more.
-func (m *members) begin(e *parley.Event, b *parley.MemberBody) {
-	for _, s := range m.stays[b.Principal] {
-		if s.From == e.ChangeSeq {
+func (m *members) begin(f *feed, e *parley.Event, b *parley.MemberBody) {
+	for i := m.lastOf(f.persons[b.Principal]); i >= 0; i = m.stays[i].before {
+		if m.stays[i].from == e.ChangeSeq {
 			return
 		}
 	}
-	m.stays[b.Principal] = append(m.stays[b.Principal], parley.Membership{
-		Org: e.Org, Conversation: e.Conversation, Principal: b.Principal, Kind: b.Kind, Role: b.Role, From: e.ChangeSeq,
-	})
+	role := parley.Membership{Role: b.Role}
+	m.add(f, b.Principal, stay{from: e.ChangeSeq, internal: role.HearsInternal(m.kind)})
 }

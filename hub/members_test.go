@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	parley "github.com/parley-chat/parley"
@@ -13,24 +14,38 @@ func at(changeSeq uint64, e *parley.Event) *parley.Event {
 }
 
 func TestStaysAreIntervals(t *testing.T) {
-	m := &members{stays: map[parley.PrincipalID][]parley.Membership{}}
-	m.learn(at(1, &parley.Event{Type: parley.ConversationCreated, Body: &parley.ConversationBody{
-		Kind: parley.KindGroup, Members: []parley.MemberBody{{Principal: "ada"}},
-	}}))
-	for seq, e := range []*parley.Event{joined("bob"), said(""), left("bob"), said(""), joined("bob"), said("")} {
-		m.learn(at(uint64(seq+2), e))
-		m.learn(at(uint64(seq+2), e)) // again: nothing changes
-	}
-	if m.applied != 7 || m.through != 7 || len(m.stays["bob"]) != 2 {
-		t.Fatalf("applied %d, through %d, stays %+v", m.applied, m.through, m.stays["bob"])
-	}
-	for seq, hears := range []bool{false, false, true, true, true, false, true, true, true} {
-		if got := m.stay("bob", uint64(seq)) != nil; got != hears {
-			t.Errorf("bob hears change_seq %d: %t", seq, got)
+	for _, others := range []int{0, manyStays} {
+		f := newFeed(&Hub{ctx: t.Context()}, testOrg)
+		m := &members{}
+		created := &parley.ConversationBody{Kind: parley.KindGroup, Members: []parley.MemberBody{{Principal: "ada"}}}
+		for n := range others {
+			created.Members = append(created.Members, parley.MemberBody{Principal: parley.PrincipalID(fmt.Sprint("other", n))})
 		}
-	}
-	if m.stay("ada", 7) == nil || m.stay("eve", 7) != nil {
-		t.Error("ada has been in from the beginning, eve never was")
+		m.learn(f, at(1, &parley.Event{Type: parley.ConversationCreated, Body: created}))
+		for seq, e := range []*parley.Event{joined("bob"), said(""), left("bob"), said(""), joined("bob"), said("")} {
+			m.learn(f, at(uint64(seq+2), e))
+			m.learn(f, at(uint64(seq+2), e)) // again: nothing changes
+		}
+		if m.applied != 7 || m.through != 7 || len(m.stays) != 3+others {
+			t.Fatalf("applied %d, through %d, stays %+v", m.applied, m.through, m.stays)
+		}
+		durable := func(seq int) *parley.Event { return at(uint64(seq), &parley.Event{Class: parley.Durable}) }
+		for seq, hears := range []bool{false, false, true, true, true, false, true, true, true} {
+			if got := m.standingOf(f.person("bob"), durable(seq)).in; got != hears {
+				t.Errorf("bob hears change_seq %d: %t", seq, got)
+			}
+		}
+		if !m.standingOf(f.person("ada"), durable(7)).in || m.standingOf(f.person("eve"), durable(7)).in {
+			t.Error("ada has been in from the beginning, eve never was")
+		}
+		if n := len(f.person("bob").in); n != 1 {
+			t.Errorf("bob is in %d conversations", n)
+		}
+		m.drop(f)
+		f.forgetPerson(f.person("eve"))
+		if len(f.persons) != 0 {
+			t.Errorf("%d persons are kept for nothing", len(f.persons))
+		}
 	}
 }
 
@@ -45,13 +60,15 @@ func TestAJoinThatWasReadIsLearnedOnce(t *testing.T) {
 			store.commit(joined("bob"))
 		}
 	}
-	m, err := loadMembers(t.Context(), store, testOrg, talk())
-	if err != nil || len(m.stays["bob"]) != 1 || m.through != 1 {
-		t.Fatalf("loaded %+v through %d, %v", m.stays, m.through, err)
+	r, err := readRoll(t.Context(), store, testOrg, talk())
+	if err != nil || len(r.stays) != 1 || r.through != 1 {
+		t.Fatalf("loaded %+v, %v", r, err)
 	}
-	m.learn(at(2, joined("bob")))
-	m.learn(at(3, left("bob")))
-	if m.stay("bob", 4) != nil {
+	f, m := newFeed(&Hub{ctx: t.Context()}, testOrg), &members{}
+	m.take(f, &r)
+	m.learn(f, at(2, joined("bob")))
+	m.learn(f, at(3, left("bob")))
+	if m.standingOf(f.person("bob"), at(4, &parley.Event{Class: parley.Durable})).in {
 		t.Error("bob is gone and still hears")
 	}
 }

@@ -7,53 +7,96 @@ import (
 )
 
 // Next appends to dst whole frames that the client is owed, and reports whether
-// there may be more at once. It blocks on the store only while the listener is
-// behind. An error (parley.ErrUnavailable) means that what is owed cannot be read
-// now: the caller comes back after a pause. Called by one goroutine at a time.
+// there may be more at once. With an empty dst it may return shared memory
+// instead, so the caller may write what it gets to a socket and nothing else. It
+// blocks while the listener is behind: on the feed, and on the store where the
+// feed does not reach back. An error (parley.ErrUnavailable) means that what is
+// owed cannot be read now: the caller comes back after a pause. Next and Ready are
+// called by one goroutine at a time.
 func (l *Listener) Next(ctx context.Context, dst []byte) (frames []byte, more bool, err error) {
+	frames, more, wait := l.Ready(dst)
+	if len(frames) > len(dst) || !wait {
+		return frames, more || wait, nil
+	}
+	err = l.page(ctx)
+	if err != nil {
+		return frames, false, err
+	}
+	frames, more, wait = l.Ready(frames)
+	return frames, more || wait, nil
+}
+
+// Ready is Next without what blocks. wait says that only Next can tell what comes
+// next.
+func (l *Listener) Ready(dst []byte) (frames []byte, more, wait bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.signalled = false
 	dst = l.drain(dst, &l.replies)
 	if len(l.replies) > 0 {
 		// A history may be long. No event comes before all of it: its cursor would say
 		// that the rest was told.
-		l.mu.Unlock()
-		return dst, true, nil
+		return dst, true, false
 	}
-	switch l.state {
-	case live:
-		dst = l.drain(dst, &l.queue)
-		more = len(l.queue) > 0
-		l.mu.Unlock()
-		return dst, more, nil
-	case behind:
-		at, turn := l.at, l.turn
-		l.mu.Unlock()
-		return l.nextPage(ctx, dst, at, turn)
+	if l.state != live && l.state != behind {
+		return dst, false, false
 	}
-	l.mu.Unlock()
-	return dst, false, nil
+	if len(dst) == 0 && len(l.queue) > 0 && l.queue[0].what == nil && (len(l.queue) == 1 || len(l.queue[0].frames) >= l.hub.sizes.soft) {
+		it := l.queue[0]
+		l.took(&it)
+		l.dequeue(&l.queue, 1)
+		n := len(it.frames)
+		return it.frames[:n:n], len(l.queue) > 0, l.waits() && len(l.queue) == 0
+	}
+	dst = l.drain(dst, &l.queue)
+	more = len(l.queue) > 0
+	return dst, more, !more && l.waits()
 }
+
+// waits reports whether only page can tell what comes next. Under mu.
+func (l *Listener) waits() bool { return l.state == behind && !l.ahead }
 
 // drain hands over what a list owes, up to about a soft bound of bytes. Under mu.
 func (l *Listener) drain(dst []byte, list *[]item) []byte {
 	n := 0
 	for n < len(*list) && len(dst) < l.hub.sizes.soft {
-		if n += l.merge((*list)[n:]); n < len(*list) {
-			dst = l.spell(dst, &(*list)[n])
-			n++
+		n += l.merge((*list)[n:])
+		it := &(*list)[n]
+		if it.what == nil {
+			l.took(it)
+			dst = append(dst, it.frames...)
+		} else {
+			dst = l.spell(dst, it)
 		}
+		n++
 	}
+	if n > 0 {
+		l.dequeue(list, n)
+	}
+	return dst
+}
+
+// took notes that the frames of an item go out. Under mu.
+func (l *Listener) took(it *item) {
+	l.owed -= len(it.frames)
+	if it.at.Offset != 0 {
+		l.at = it.at
+		l.told = it.at
+	}
+}
+
+// dequeue takes the first n items off a list. Under mu.
+func (l *Listener) dequeue(list *[]item, n int) {
 	rest := copy(*list, (*list)[n:])
 	clear((*list)[rest:])
 	*list = (*list)[:rest]
 	if rest == 0 && cap(*list) > keptItems {
 		*list = nil // who is idle again keeps no room for what it was owed
 	}
-	return dst
 }
 
 // keptItems is how long a queue may be that an idle listener keeps.
-const keptItems = 4
+const keptItems = 1
 
 // merge returns how many of the deltas at the head of a list may be passed over,
 // because another of the same run follows at once and can be told from where the
@@ -67,8 +110,10 @@ func (l *Listener) merge(list []item) int {
 }
 
 func sameRun(a, b *item) bool {
-	if a.entry == nil || b.entry == nil || a.entry.run == nil || a.entry.run != b.entry.run {
+	x, ok := a.what.(*shown)
+	y, also := b.what.(*shown)
+	if !ok || !also || x.run == nil || x.run != y.run {
 		return false
 	}
-	return a.entry.event.Type == parley.StreamDelta && b.entry.event.Type == parley.StreamDelta
+	return x.event.Type == parley.StreamDelta && y.event.Type == parley.StreamDelta
 }

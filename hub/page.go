@@ -4,71 +4,132 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	parley "github.com/parley-chat/parley"
 )
 
-// nextPage reads what comes after the listener's place, tells what concerns it,
-// and moves on; at the feed's place it becomes live.
-func (l *Listener) nextPage(ctx context.Context, dst []byte, at parley.Position, turn uint64) ([]byte, bool, error) {
+// refill owes a listener that is behind what the feed's ring has for it after its
+// place, and makes it live where that is all. It reports false where the ring does
+// not reach back so far. On the loop, under mu.
+func (l *Listener) refill() bool {
 	f := l.feed
-	var page []*entry
-	var end parley.Position
-	var fromRing, more bool
-	ok := f.do(func() {
-		if end = f.applied; at.Offset >= end.Offset {
-			more = l.flip(turn)
-			return
+	for l.state == behind && !l.ahead {
+		if len(l.queue) == 0 && l.read.Offset > l.at.Offset {
+			l.at = l.read
 		}
-		page, fromRing = f.ringAfter(at.Offset, l.hub.sizes.page)
-	})
-	switch {
-	case !ok:
-		return dst, false, ErrClosed
-	case at.Offset >= end.Offset:
-		l.known = nil
-		return dst, more, nil
-	case fromRing && len(page) == l.hub.sizes.page:
-		end = page[len(page)-1].event.Position
-	}
-	l.hub.Pages.Add(1)
-	if !fromRing {
-		var err error
-		if page, end, err = l.storePage(ctx, at, end); errors.Is(err, parley.ErrGone) {
-			f.do(func() { l.lost(turn) })
-			return dst, true, nil
-		} else if err != nil {
-			return dst, false, err
+		switch {
+		case l.read.Offset >= f.applied.Offset:
+			l.flip()
+			return true
+		case !f.ring.reaches(l.read.Offset):
+			return false
+		case l.pageFull():
+			return true
 		}
-	}
-	dst, err := l.tellPage(ctx, dst, page, end, turn)
-	return dst, err == nil, err
-}
-
-// flip makes a listener that has all that the feed applied live, and owes it the
-// open runs. One that is ahead of the feed, because its cursor is of another node,
-// waits until the feed has come there. It reports whether there is something to
-// do at once. On the loop.
-func (l *Listener) flip(turn uint64) bool {
-	defer l.oweRuns()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state != behind || l.turn != turn {
-		return true
-	}
-	if l.at.Offset > l.feed.applied.Offset {
-		l.feed.ahead[l] = struct{}{}
-		return false
-	}
-	l.goLive()
-	if l.tellCursors && l.at != l.told && len(l.unended) == 0 {
-		l.push(item{reply: parley.CursorMoved{Time: l.hub.cfg.Now()}, at: l.at})
+		l.hub.Pages.Add(1)
+		page, end := f.missed(l, l.read.Offset, l.hub.sizes.page)
+		l.takeRecent(page, end)
 	}
 	return true
 }
 
+// pageFull reports whether a listener that is behind is owed as much as it may be
+// at once. Under mu.
+func (l *Listener) pageFull() bool {
+	return len(l.queue) >= l.hub.sizes.page || l.owed >= 4*l.hub.sizes.soft
+}
+
+// takeRecent owes what of a page of the ring the listener hears. On the loop,
+// under mu.
+func (l *Listener) takeRecent(page []*entry, end parley.Position) {
+	f := l.feed
+	for _, en := range page {
+		var st *standing
+		if en.members != nil {
+			s := en.members.standingOf(l.person, en.event)
+			st = &s
+		}
+		if v, told := l.heard(en, st); told {
+			l.takeEntry(en, v, &f.arenas[l.dialect][v])
+		}
+		if l.read = en.event.Position; l.pageFull() {
+			return
+		}
+	}
+	l.read = end
+}
+
+// takeEntry owes an entry of a page. Under mu; a as in entry.frame.
+func (l *Listener) takeEntry(en *entry, v parley.View, a *arena) {
+	switch {
+	case !en.plain():
+		l.push(item{what: &shown{en, v}})
+	case l.skipped(en.event):
+	default:
+		if frame := en.frame(l.hub, a, l.dialect, v); len(frame) > 0 {
+			l.hub.Deliveries.Add(1)
+			l.push(item{frames: frame, at: en.event.Position})
+		}
+	}
+}
+
+// flip makes a listener that was given all that the feed applied live. One that is
+// ahead of the feed, because its cursor is of another node, waits until the feed
+// has come there. On the loop, under mu.
+func (l *Listener) flip() {
+	applied := l.feed.applied
+	if l.read.Offset > applied.Offset {
+		l.feed.ahead[l] = struct{}{}
+		l.ahead = true
+		return
+	}
+	l.goLive()
+	if l.tellCursors {
+		l.push(item{what: moved{}, at: applied})
+	}
+}
+
+// page gives a listener that is behind what comes next: from the ring, or from
+// the store.
+func (l *Listener) page(ctx context.Context) error {
+	f := l.feed
+	var turn uint32
+	var at, applied parley.Position
+	reached := false
+	if !f.do(func() {
+		defer l.oweRuns()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		reached = l.refill()
+		turn, at, applied = l.turn, l.read, f.applied
+	}) {
+		return ErrClosed
+	}
+	if reached {
+		l.known = nil
+		return nil
+	}
+	select {
+	case l.hub.reads <- struct{}{}:
+		defer func() { <-l.hub.reads }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", parley.ErrUnavailable, ctx.Err())
+	}
+	l.hub.Pages.Add(1)
+	events, end, err := l.storePage(ctx, at, applied)
+	if errors.Is(err, parley.ErrGone) {
+		f.do(func() { l.lost(turn) })
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.takePage(ctx, events, end, turn)
+}
+
 // lost tells a listener to reload whose next page is no longer kept. On the loop.
-func (l *Listener) lost(turn uint64) {
+func (l *Listener) lost(turn uint32) {
 	l.mu.Lock()
 	still := l.state == behind && l.turn == turn
 	l.mu.Unlock()
@@ -79,7 +140,7 @@ func (l *Listener) lost(turn uint64) {
 
 // storePage reads a page from the store; parley.ErrGone where a part of it is no
 // longer kept.
-func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) ([]*entry, parley.Position, error) {
+func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) ([]*parley.Event, parley.Position, error) {
 	q := l.query()
 	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, l.hub.sizes.page
 	store := l.hub.cfg.Store
@@ -97,15 +158,11 @@ func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) (
 	}
 	end := applied
 	if completeTo < applied.Offset {
-		if end, err = store.Locate(ctx, l.org, completeTo); err != nil {
+		if end, err = store.Locate(ctx, l.feed.org, completeTo); err != nil {
 			return nil, at, fmt.Errorf("locate the end of a page: %w", err)
 		}
 	}
-	page := make([]*entry, len(events))
-	for i, e := range events {
-		page[i] = &entry{event: e}
-	}
-	return page, end, nil
+	return events, end, nil
 }
 
 // query names the log keys that concern the listener. All its conversations are
@@ -113,21 +170,19 @@ func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) (
 // dialect's to say.
 func (l *Listener) query() parley.ReplayQuery {
 	who := l.who.Load()
-	q := parley.ReplayQuery{Org: l.org, Member: who.ID, Keys: []string{parley.PrincipalKey(who.ID)}, All: l.readsOrg(who)}
+	q := parley.ReplayQuery{Org: l.feed.org, Member: who.ID, Keys: []string{parley.PrincipalKey(who.ID)}, All: l.readsOrg(who)}
 	l.imu.RLock()
 	defer l.imu.RUnlock()
-	in := &l.interests
-	for c := range in.channels {
-		if c != parley.ChannelConversation || MayHear(&who.Principal, c) {
-			q.Keys = append(q.Keys, parley.ChannelKey(c))
+	for _, s := range l.interests.named {
+		c := s.group.name
+		if c.kind == channelName && (c.text != parley.ChannelConversation || who.reads) {
+			q.Keys = append(q.Keys, parley.ChannelKey(c.text))
 		}
 	}
-	for _, p := range in.patterns {
-		for i := range p {
-			channel, known := channelOf(&p[i].Pattern)
-			q.All = q.All || !known
-			q.Keys = append(q.Keys, parley.ChannelKey(channel))
-		}
+	for _, s := range l.interests.patterns {
+		channel, known := channelOf(&s.group.pattern)
+		q.All = q.All || !known
+		q.Keys = append(q.Keys, parley.ChannelKey(channel))
 	}
 	return q
 }
@@ -155,55 +210,62 @@ func ChannelOf(source string) (channel string, ofConversations bool) {
 	return source, false
 }
 
-// tellPage spells the entries that the listener is to hear and moves its place
-// to end.
-func (l *Listener) tellPage(ctx context.Context, dst []byte, page []*entry, end parley.Position, turn uint64) ([]byte, error) {
-	for _, en := range page {
-		m, err := l.membersAt(ctx, en.event)
+// takePage owes what the listener hears of a page that was read from the store,
+// which goes up to end.
+func (l *Listener) takePage(ctx context.Context, events []*parley.Event, end parley.Position, turn uint32) error {
+	for _, e := range events {
+		en := &entry{event: e}
+		st, err := l.standingAt(ctx, e)
 		if err != nil {
-			return dst, err
+			return err
 		}
-		v := l.heard(en, m)
+		v, told := l.heard(en, st)
+		if told && en.plain() {
+			en.frame(l.hub, nil, l.dialect, v) // while nobody waits for mu
+		}
 		l.mu.Lock()
 		if l.state != behind || l.turn != turn {
 			l.mu.Unlock()
-			return dst, nil // detached, told to reload, or waiting for a history
+			return nil // detached, told to reload, or waiting for a history
 		}
-		if v.told {
-			dst = l.spellEntry(dst, en, v.view)
-		} else {
-			l.at = en.event.Position
+		if told {
+			l.takeEntry(en, v, nil)
 		}
+		l.read = e.Position
+		full := l.pageFull()
 		l.mu.Unlock()
-		if len(dst) >= 4*l.hub.sizes.soft {
-			return dst, nil
+		if full {
+			return nil
 		}
 	}
 	l.mu.Lock()
-	if l.state == behind && l.turn == turn && end.Offset >= l.at.Offset {
-		l.at = end
+	if l.state == behind && l.turn == turn && end.Offset >= l.read.Offset {
+		l.read = end
 	}
 	l.mu.Unlock()
-	return dst, nil
+	return nil
 }
 
-// membersAt returns who may hear the event, from a state of the store that
-// includes it.
-func (l *Listener) membersAt(ctx context.Context, e *parley.Event) (*members, error) {
+// standingAt returns how the listener stands to an event's conversation, from a
+// state of the store that includes the event; nil where it has none.
+func (l *Listener) standingAt(ctx context.Context, e *parley.Event) (*standing, error) {
 	if e.Conversation.IsZero() {
 		return nil, nil
 	}
-	m := l.known[e.Conversation]
-	if m != nil && m.through >= e.ChangeSeq {
-		return m, nil
+	who := l.who.Load().ID
+	r := l.known[e.Conversation]
+	if r == nil || r.through < e.ChangeSeq {
+		read, err := readRoll(ctx, l.hub.cfg.Store, l.feed.org, e.Conversation)
+		if err != nil {
+			return nil, err
+		}
+		read.stays = slices.DeleteFunc(read.stays, func(m parley.Membership) bool { return m.Principal != who })
+		if l.known == nil || len(l.known) > 1024 {
+			l.known = map[parley.ConversationID]*roll{}
+		}
+		r = &read
+		l.known[e.Conversation] = r
 	}
-	m, err := loadMembers(ctx, l.hub.cfg.Store, l.org, e.Conversation)
-	if err != nil {
-		return nil, err
-	}
-	if l.known == nil || len(l.known) > 1024 {
-		l.known = map[parley.ConversationID]*members{}
-	}
-	l.known[e.Conversation] = m
-	return m, nil
+	st := r.standing(who, e)
+	return &st, nil
 }

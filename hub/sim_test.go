@@ -157,8 +157,12 @@ func (s *sim) run(steps int) {
 	for _, c := range s.clients {
 		c.detach()
 	}
+	time.Sleep(linger + time.Second)
 	for _, n := range s.nodes {
-		if len(n.hub.feeds) > 0 {
+		n.hub.mu.Lock()
+		kept := len(n.hub.feeds) + n.hub.lingering
+		n.hub.mu.Unlock()
+		if kept > 0 {
 			s.fatalf("%s keeps a feed that nobody uses", n.name)
 		}
 		n.hub.Close()

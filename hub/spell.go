@@ -2,28 +2,35 @@ package hub
 
 import parley "github.com/parley-chat/parley"
 
-// spell appends the frames of one item. Under mu.
+// spell appends the frames of an item that is spelled as it is written. Under mu.
 func (l *Listener) spell(dst []byte, it *item) []byte {
-	switch {
-	case it.entry != nil:
-		return l.spellEntry(dst, it.entry, it.view)
-	case it.run != nil && it.upTo == forgotten:
-		delete(l.runs, it.run.id())
-		return dst
-	case it.run != nil:
-		return l.spellRun(dst, it.run, it.upTo)
+	switch what := it.what.(type) {
+	case *shown:
+		return l.spellEntry(dst, what.entry, what.view)
+	case *owedRun:
+		if what.upTo == forgotten {
+			delete(l.runs, what.run.id())
+			return dst
+		}
+		return l.spellRun(dst, what.run, what.upTo)
+	case moved:
+		l.at = it.at
+		if !l.tellCursors || l.at == l.told || l.unended() {
+			return dst
+		}
+		return l.spellReply(dst, parley.CursorMoved{Time: l.hub.cfg.Now()})
 	}
 	if it.at.Offset > l.at.Offset {
 		l.at = it.at
 	}
-	return l.spellReply(dst, it.reply)
+	return l.spellReply(dst, it.what.(parley.Reply))
 }
 
 // spellReply appends a reply, with the listener's cursor in those that carry one.
 func (l *Listener) spellReply(dst []byte, r parley.Reply) []byte {
 	if l.ackCursors || l.tellCursors {
 		at := l.at
-		if len(l.unended) > 0 {
+		if l.unended() {
 			// Who resumed here would miss the end of what it heard begin.
 			at = l.told
 		}
@@ -52,11 +59,10 @@ func (h *Hub) AppendReply(dst []byte, dialect int, r parley.Reply) []byte {
 	return h.cfg.Frame(dst, payload)
 }
 
-// spellEntry appends an event, and what must come before it. Under mu.
+// spellEntry appends an event of a run, and what must come before it. Under mu.
 func (l *Listener) spellEntry(dst []byte, en *entry, v parley.View) []byte {
 	e := en.event
-	durable := e.Class == parley.Durable
-	if durable {
+	if e.Class == parley.Durable {
 		l.at = e.Position
 	}
 	if l.skipped(e) {
@@ -66,25 +72,19 @@ func (l *Listener) spellEntry(dst []byte, en *entry, v parley.View) []byte {
 	case *parley.DeltaBody:
 		return l.spellDelta(dst, en, b, v)
 	case *parley.MessageBody:
-		if b.Run != nil && e.Type == parley.MessageCreated {
-			return l.spellOutcome(dst, en, b, v)
-		}
+		return l.spellOutcome(dst, en, b, v)
 	case *parley.RunBody:
-		switch e.Type {
-		case parley.StreamStarted:
-			if en.run != nil {
-				return l.spellRun(dst, en.run, 0)
-			}
-		case parley.RunEnded:
+		if e.Type == parley.RunEnded {
 			return l.spellEnd(dst, en, b, v)
 		}
+		return l.spellRun(dst, en.run, 0)
 	}
 	return l.write(dst, en, v)
 }
 
 // write appends the entry's shared frame.
 func (l *Listener) write(dst []byte, en *entry, v parley.View) []byte {
-	frame := en.frame(l.hub, l.dialect, v)
+	frame := en.frame(l.hub, nil, l.dialect, v)
 	if len(frame) > 0 {
 		l.hub.Deliveries.Add(1)
 		if en.event.Class == parley.Durable {
@@ -94,21 +94,25 @@ func (l *Listener) write(dst []byte, en *entry, v parley.View) []byte {
 	return append(dst, frame...)
 }
 
-// skipped reports whether a message was told as history already.
+// skipped reports whether a message was told as history already. Under mu.
 func (l *Listener) skipped(e *parley.Event) bool {
-	if len(l.skip) == 0 || e.Type != parley.MessageCreated {
+	if l.past == nil || len(l.past.skip) == 0 || e.Type != parley.MessageCreated {
 		return false
 	}
 	b, ok := e.Body.(*parley.MessageBody)
-	if !ok || !l.skip[e.Conversation].seqs.has(b.Seq) {
-		if ok && l.skip[e.Conversation].seqs.passed(b.Seq) {
-			delete(l.skip, e.Conversation) // messages come in the order of their seq
+	if !ok {
+		return false
+	}
+	told := l.past.skip[e.Conversation].seqs
+	if !told.has(b.Seq) {
+		if told.passed(b.Seq) {
+			delete(l.past.skip, e.Conversation) // messages come in the order of their seq
 		}
 		return false
 	}
 	if b.Run != nil {
 		if _, begun := l.runs[b.Run.ID]; !begun {
-			mark(&l.answered, b.Run.ID)
+			l.past.answered = including(l.past.answered, b.Run.ID)
 		}
 	}
 	return true

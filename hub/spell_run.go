@@ -8,7 +8,7 @@ func (l *Listener) spellDelta(dst []byte, en *entry, b *parley.DeltaBody, v parl
 	n, begun := l.runs[b.Run]
 	end := b.Offset + len(b.Text)
 	if begun && n == b.Offset {
-		l.runs[b.Run] = end
+		l.heardTo(b.Run, end)
 		return l.write(dst, en, v)
 	}
 	if en.run == nil {
@@ -27,11 +27,11 @@ func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
 		if ended {
 			return dst // its end is on the way, and holds the whole text
 		}
-		l.runs[id] = 0
+		l.heardTo(id, 0)
 		dst = l.write(dst, r.opening, parley.ViewInternal)
 	}
 	if upTo = min(upTo, len(text)); n < upTo {
-		l.runs[id] = upTo
+		l.heardTo(id, upTo)
 		l.hub.Merged.Add(1)
 		dst = l.spellMade(dst, r.piece(n, upTo, text))
 	}
@@ -45,7 +45,7 @@ func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody
 	if !begun || n >= len(text) {
 		return dst
 	}
-	l.runs[delta.Run] = len(text)
+	l.heardTo(delta.Run, len(text))
 	l.hub.Merged.Add(1)
 	delta.Offset, delta.Text = n, text[n:]
 	return l.spellMade(dst, &parley.Event{
@@ -57,7 +57,7 @@ func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody
 
 // spellMade appends an event that was made for this listener alone.
 func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
-	frame := l.hub.encode(l.dialect, e, parley.ViewInternal)
+	frame := l.hub.encode(nil, l.dialect, e, parley.ViewInternal)
 	if len(frame) > 0 {
 		l.hub.Deliveries.Add(1)
 	}
@@ -72,21 +72,25 @@ func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v 
 		return l.write(dst, en, v)
 	}
 	if l.begun(b.Run.ID, b.Run.After) {
-		mark(&l.unended, b.Run.ID)
+		p := l.remembers()
+		p.unended = including(p.unended, b.Run.ID)
 		return dst
 	}
-	mark(&l.answered, b.Run.ID)
+	p := l.remembers()
+	p.answered = including(p.answered, b.Run.ID)
 	return l.write(dst, en, v)
 }
 
 // spellEnd appends a run's end.
 func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.View) []byte {
 	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
-	_, answered := l.answered[b.Run]
-	begun := l.begun(b.Run, b.After) && !answered
+	begun := l.begun(b.Run, b.After)
 	delete(l.runs, b.Run)
-	delete(l.unended, b.Run)
-	delete(l.answered, b.Run)
+	if l.past != nil {
+		begun = begun && !l.past.answered[b.Run]
+		delete(l.past.unended, b.Run)
+		delete(l.past.answered, b.Run)
+	}
 	if l.hub.traits[l.dialect].endsStreams && !begun {
 		return dst
 	}
@@ -98,4 +102,12 @@ func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.V
 func (l *Listener) begun(run parley.RunID, after uint64) bool {
 	_, ok := l.runs[run]
 	return ok || l.hasResumed && after <= l.resumed
+}
+
+// heardTo notes how much of a run's text was told. Under mu.
+func (l *Listener) heardTo(run parley.RunID, n int) {
+	if l.runs == nil {
+		l.runs = map[parley.RunID]int{}
+	}
+	l.runs[run] = n
 }

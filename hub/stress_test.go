@@ -62,12 +62,12 @@ func follow(t *testing.T, h *Hub, cursor string, upTo uint64, rng *rand.Rand) {
 		wake := make(chan struct{}, 1)
 		l, err := h.Attach(ListenerConfig{
 			Principal: user("ada"), Dialect: "topics", Resume: true, Cursor: cursor, TellCursors: true,
-			Wake: func() {
+			Writer: wakes(func() {
 				select {
 				case wake <- struct{}{}:
 				default:
 				}
-			},
+			}),
 		})
 		if err != nil {
 			t.Error(err)
@@ -131,7 +131,7 @@ func TestCloseWhileListening(t *testing.T) {
 	for n := range 16 {
 		wg.Go(func() {
 			for {
-				l, err := h.Attach(ListenerConfig{Principal: user("ada"), Dialect: "topics", Resume: true, Complete: n%2 == 0})
+				l, err := h.Attach(ListenerConfig{Principal: user("ada"), Dialect: "topics", Resume: true, Complete: n%2 == 0, Writer: wakes(func() {})})
 				if err != nil {
 					if !errors.Is(err, ErrClosed) {
 						t.Errorf("attach: %v", err)

@@ -6,111 +6,142 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-// tell offers an entry to every listener it may concern. m is what is known of
-// the entry's conversation, nil where it has none.
-func (f *feed) tell(en *entry, m *members) {
+// resolve calls hear, once each, with the listeners that hear an entry now, and
+// the view in which they do. m is what is known of the entry's conversation, nil
+// where it has none. P6: whatever was checked when something was asked for is
+// checked here again, at delivery.
+func (f *feed) resolve(en *entry, m *members, hear func(*Listener, parley.View)) {
+	called := f.calls(en)
 	e := en.event
 	switch {
 	case m != nil:
-		f.tellMembers(en, m)
-		for l := range f.readers {
-			if len(m.stays[l.who.Load().ID]) == 0 {
-				l.offer(en, m)
-			}
-		}
+		f.resolveMembers(en, m, hear)
 	case len(e.Targets) > 0:
-		for i, target := range e.Targets {
-			if slices.Contains(e.Targets[:i], target) {
-				continue // named twice, told once
-			}
-			for l := range f.byPrincipal[target] {
-				l.offer(en, nil)
+		for _, target := range e.Targets {
+			if p := f.persons[target]; p != nil {
+				for _, l := range p.listeners {
+					f.consider(l, en, nil, hear)
+				}
 			}
 		}
 	default:
-		for l := range f.wide {
-			l.offer(en, nil)
+		for _, g := range called {
+			for _, s := range g.seats {
+				f.consider(s.listener, en, nil, hear)
+			}
 		}
 	}
 }
 
-// tellMembers offers to the listeners of those who are or were in the
-// conversation, walking whichever is fewer: its members, or who is connected.
-func (f *feed) tellMembers(en *entry, m *members) {
-	if len(m.stays) <= len(f.byPrincipal) {
-		for p := range m.stays {
-			for l := range f.byPrincipal[p] {
-				l.offer(en, m)
+// resolveMembers looks at those who are in the conversation, walking whichever is
+// fewer: its members, or who is connected; then at those who hear conversations
+// that they are not in.
+func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley.View)) {
+	e := en.event
+	moment := m.moment(e)
+	if len(m.stays) <= len(f.present) {
+		for i := range m.stays {
+			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) {
+				st := standing{m.kind, true, s.internal}
+				for _, l := range s.who.listeners {
+					f.consider(l, en, &st, hear)
+				}
 			}
 		}
+	} else {
+		for _, p := range f.present {
+			if st := m.standingOf(p, e); st.in {
+				for _, l := range p.listeners {
+					f.consider(l, en, &st, hear)
+				}
+			}
+		}
+	}
+	for l := range f.readers {
+		st := standing{kind: m.kind}
+		f.consider(l, en, &st, hear)
+	}
+}
+
+// consider decides whether one listener hears the entry that the feed has marked
+// the groups of. A listener is considered once.
+func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listener, parley.View)) {
+	if l.serial == f.serial {
 		return
 	}
-	for p, listeners := range f.byPrincipal {
-		if len(m.stays[p]) > 0 {
-			for l := range listeners {
-				l.offer(en, m)
-			}
-		}
+	l.serial = f.serial
+	who := l.who.Load()
+	view, ok := l.may(who, en.event, st)
+	if !ok {
+		return
+	}
+	if l.selects(who, en.event, l.called(f, en.event.Position.Offset)) {
+		hear(l, view)
 	}
 }
 
-// verdict says whether a listener is told an event, and in which view.
-type verdict struct {
-	told bool
-	view parley.View
+// heard decides the same of a listener alone, for an entry of the past.
+func (l *Listener) heard(en *entry, st *standing) (parley.View, bool) {
+	who := l.who.Load()
+	view, ok := l.may(who, en.event, st)
+	return view, ok && l.selects(who, en.event, l.asked(en))
+}
+
+// selects reports whether a listener that may hear an event is told it: what it
+// asked for, and what its surface tells of its own accord, but for what it said
+// itself.
+func (l *Listener) selects(who *identity, e *parley.Event, asked bool) bool {
+	if s := l.hub.traits[l.dialect].selects; s != nil {
+		asked = s.Select(e, who.ID, asked)
+	}
+	return asked && !l.own(e)
 }
 
 // identity is a principal with what its scopes allow, asked for at every event.
 type identity struct {
-	parley.Principal
-	reads    bool // conversations at all
-	readsAll bool // those of two and internal messages too
-	readsOrg bool // conversations it is not in
+	*parley.Principal
+	reads      bool // conversations at all
+	readsAll   bool // those of two and internal messages too
+	readsOrg   bool // conversations it is not in
+	memory     bool
+	offerings  bool
+	subscribes bool // to all other channels
 }
 
-func newIdentity(p parley.Principal) *identity {
+func newIdentity(p *parley.Principal) *identity {
 	return &identity{
-		p, p.Can(parley.ScopeConversationsRead), p.Can(parley.ScopeConversationsReadAll), p.Can(parley.ScopeOrgRead),
+		Principal: p,
+		reads:     p.Can(parley.ScopeConversationsRead),
+		readsAll:  p.Can(parley.ScopeConversationsReadAll), readsOrg: p.Can(parley.ScopeOrgRead),
+		memory: p.Can(parley.ScopeMemoryRead), offerings: p.Can(parley.ScopeOfferingsRead),
+		subscribes: p.Can(parley.ScopeEventsSubscribe),
 	}
 }
 
-// heard decides whether the listener is told an event now: access first, then
-// what it asked for, then what its surface tells of its own accord. m is what is
-// known of the event's conversation, nil for none. P6: this is asked for every
-// event at delivery, live and in replay alike.
-func (l *Listener) heard(en *entry, m *members) verdict {
-	who, e := l.who.Load(), en.event
-	view, ok := l.may(who, e, m)
-	if !ok {
-		return verdict{}
+// hearsChannel is MayHear for an identity.
+func (i *identity) hearsChannel(channel string) bool {
+	switch channel {
+	case parley.ChannelConversation:
+		return i.reads
+	case parley.ChannelMemory:
+		return i.memory
+	case parley.ChannelOffering:
+		return i.offerings
 	}
-	asked := l.asked(en)
-	if s := l.hub.traits[l.dialect].selects; s != nil {
-		asked = s.Select(e, who.ID, asked)
-	}
-	return verdict{asked && !l.own(e), view}
+	return i.subscribes
 }
 
-// may decides access.
-func (l *Listener) may(who *identity, e *parley.Event, m *members) (parley.View, bool) {
+// may decides access. st is how the listener's principal stands to the event's
+// conversation; nil where it has none.
+func (l *Listener) may(who *identity, e *parley.Event, st *standing) (parley.View, bool) {
 	if e.Conversation.IsZero() {
 		return parley.ViewPublic, mayHearOf(who, e)
 	}
-	if m == nil || m.kind == "" || !who.reads {
+	if st == nil || st.kind == "" || !who.reads {
 		return parley.ViewPublic, false
 	}
-	at := e.ChangeSeq
-	if e.Class != parley.Durable {
-		at = max(at, m.applied)
-	}
-	s := m.stay(who.ID, at)
-	if s != nil && s.To == at && e.Class != parley.Durable {
-		s = nil // one's leave is the last that one hears
-	}
-	internal := who.readsAll
-	if s != nil {
-		internal = internal || s.HearsInternal(m.kind)
-	} else if !l.readsOrg(who) || m.ofTwo() && !internal {
+	internal := who.readsAll || st.internal
+	if !st.in && (!l.readsOrg(who) || st.ofTwo() && !internal) {
 		return parley.ViewPublic, false
 	}
 	if internal {
@@ -126,7 +157,7 @@ func mayHearOf(who *identity, e *parley.Event) bool {
 	if len(e.Targets) > 0 && !slices.Contains(e.Targets, who.ID) {
 		return false
 	}
-	return e.Scope() == parley.PrincipalScope || MayHear(&who.Principal, e.Channel)
+	return e.Scope() == parley.PrincipalScope || who.hearsChannel(e.Channel)
 }
 
 // readsOrg reports whether the listener hears conversations it is not in: with
@@ -143,17 +174,7 @@ func (l *Listener) readsOrg(who *identity) bool {
 
 // MayHear reports whether a principal's scopes allow it to hear a channel of the
 // events surface.
-func MayHear(p *parley.Principal, channel string) bool {
-	switch channel {
-	case parley.ChannelConversation:
-		return p.Can(parley.ScopeConversationsRead)
-	case parley.ChannelMemory:
-		return p.Can(parley.ScopeMemoryRead)
-	case parley.ChannelOffering:
-		return p.Can(parley.ScopeOfferingsRead)
-	}
-	return p.Can(parley.ScopeEventsSubscribe)
-}
+func MayHear(p *parley.Principal, channel string) bool { return newIdentity(p).hearsChannel(channel) }
 
 // own reports whether the listener's own Conn caused the event: it is not told
 // of what it said itself.

@@ -175,8 +175,18 @@ type ear struct {
 }
 
 // user is a principal with the scopes of a person, and more.
-func user(id parley.PrincipalID, more ...parley.Scope) parley.Principal {
-	return parley.Principal{Org: testOrg, ID: id, Kind: parley.KindUser, Scopes: parley.NewScopes(append(parley.UserScopes.List(), more...)...)}
+// wakes is a Writer that writes nothing by itself.
+type wakes func()
+
+func (w wakes) Wake() { w() }
+
+func (w wakes) Flush() Flushed {
+	w()
+	return FlushBlocked
+}
+
+func user(id parley.PrincipalID, more ...parley.Scope) *parley.Principal {
+	return &parley.Principal{Org: testOrg, ID: id, Kind: parley.KindUser, Scopes: parley.NewScopes(append(parley.UserScopes.List(), more...)...)}
 }
 
 // attach makes a listener of the first node; change says how it differs from one
@@ -188,7 +198,7 @@ func (w *world) attach(change func(*ListenerConfig)) *ear {
 func (w *world) attachTo(n *simNode, change func(*ListenerConfig)) *ear {
 	w.t.Helper()
 	e := &ear{t: w.t}
-	cfg := ListenerConfig{Principal: user("ada"), Dialect: "topics", Wake: func() { e.woken.Store(true) }}
+	cfg := ListenerConfig{Principal: user("ada"), Dialect: "topics", Writer: wakes(func() { e.woken.Store(true) })}
 	if change != nil {
 		change(&cfg)
 	}

@@ -1,0 +1,201 @@
+package hub
+
+import (
+	"slices"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// name is something that can be asked for: a channel, a conversation, a run or a
+// pattern.
+type name struct {
+	kind nameKind
+	text string // a channel, or a pattern as it was written
+	id   [16]byte
+}
+
+type nameKind uint8
+
+const (
+	channelName nameKind = iota + 1
+	conversationName
+	runName
+	patternName
+)
+
+// group is all who asked for the same on one feed. Owned by the feed's loop.
+type group struct {
+	name    name
+	pattern parley.Pattern // of a patternName
+	seats   []*seat
+	serial  uint64 // of the last event that is called so
+}
+
+// seat is one listener's place in a group. A listener has one in each of its
+// groups. Changed on the feed's loop under Listener.imu.
+type seat struct {
+	listener *Listener
+	group    *group
+	// since is the offset after which it holds: a subscription made later starts at
+	// the place where it was made.
+	since uint64
+	at    int        // its place in group.seats
+	refs  []interest // the subscriptions that name the pattern; nil for other names
+}
+
+// interest is a pattern named by one subscription.
+type interest struct {
+	ref   string
+	since uint64
+}
+
+// holds reports whether the seat hears an event; those that are not stored have
+// no offset.
+func (s *seat) holds(offset uint64) bool { return offset == 0 || offset > s.since }
+
+// sit gives a listener a place in the group of a name, which it has not. Under
+// imu.
+func (f *feed) sit(l *Listener, n name, p *parley.Pattern, since uint64) *seat {
+	g := f.groups[n]
+	if g == nil {
+		g = &group{name: n}
+		if p != nil {
+			g.pattern = *p
+			f.patterns.add(g)
+		}
+		f.groups[n] = g
+	}
+	s := &seat{listener: l, group: g, since: since, at: len(g.seats)}
+	g.seats = append(g.seats, s)
+	return s
+}
+
+// rise takes a place back; a group that nobody is in goes.
+func (f *feed) rise(s *seat) {
+	g := s.group
+	g.seats = swapRemoved(g.seats, s.at)
+	if s.at < len(g.seats) {
+		g.seats[s.at].at = s.at
+	}
+	if len(g.seats) > 0 {
+		return
+	}
+	delete(f.groups, g.name)
+	if g.name.kind == patternName {
+		f.patterns.remove(g)
+	}
+}
+
+// calls marks the groups that an event is called by and returns them, valid until
+// the next call.
+func (f *feed) calls(en *entry) []*group {
+	e := en.event
+	f.serial++
+	f.called = f.called[:0]
+	f.call(name{kind: channelName, text: e.Channel})
+	if !e.Conversation.IsZero() {
+		f.call(name{kind: conversationName, id: e.Conversation})
+	}
+	if run, ok := runOf(e); ok {
+		f.call(name{kind: runName, id: run})
+	}
+	if f.patterns.size > 0 {
+		f.patterns.match(en.topicOf(), func(g *group) {
+			if len(g.pattern.Tail) == 0 || g.pattern.Matches(en.topicOf(), e) {
+				g.serial = f.serial
+				f.called = append(f.called, g)
+			}
+		})
+	}
+	return f.called
+}
+
+func (f *feed) call(n name) {
+	if g := f.groups[n]; g != nil {
+		g.serial = f.serial
+		f.called = append(f.called, g)
+	}
+}
+
+// trie finds the patterns that a topic fits: one level for each segment, with the
+// children by text and one for any.
+type trie struct {
+	root node
+	size int // patterns in it
+}
+
+type node struct {
+	children map[string]*node
+	any      *node
+	groups   []*group // that end here: they differ in their tails, or in how they are written
+}
+
+// add puts a pattern's group in.
+func (t *trie) add(g *group) {
+	n := &t.root
+	for i, text := range g.pattern.Segments {
+		n = n.child(text, g.pattern.Any[i])
+	}
+	n.groups = append(n.groups, g)
+	t.size++
+}
+
+func (n *node) child(text string, any bool) *node {
+	if any {
+		if n.any == nil {
+			n.any = &node{}
+		}
+		return n.any
+	}
+	c := n.children[text]
+	if c == nil {
+		if n.children == nil {
+			n.children = map[string]*node{}
+		}
+		c = &node{}
+		n.children[text] = c
+	}
+	return c
+}
+
+// remove takes a pattern's group out, and the nodes that lead to nothing then.
+func (t *trie) remove(g *group) {
+	t.root.remove(g, 0)
+	t.size--
+}
+
+func (n *node) remove(g *group, level int) (empty bool) {
+	if level == len(g.pattern.Segments) {
+		n.groups = slices.DeleteFunc(n.groups, func(o *group) bool { return o == g })
+		return len(n.groups) == 0
+	}
+	if g.pattern.Any[level] {
+		if n.any.remove(g, level+1) {
+			n.any = nil
+		}
+	} else if text := g.pattern.Segments[level]; n.children[text].remove(g, level+1) {
+		delete(n.children, text)
+	}
+	return n.any == nil && len(n.children) == 0
+}
+
+// match calls fn for each pattern whose six segments the topic fits.
+func (t *trie) match(topic *parley.Topic, fn func(*group)) {
+	segments := [5]string{string(topic.Org), topic.Source, topic.Resource, topic.Event, topic.ResourceID}
+	t.root.match(&segments, 0, fn)
+}
+
+func (n *node) match(segments *[5]string, level int, fn func(*group)) {
+	if level == len(segments) {
+		for _, g := range n.groups {
+			fn(g)
+		}
+		return
+	}
+	if c := n.children[segments[level]]; c != nil {
+		c.match(segments, level+1, fn)
+	}
+	if n.any != nil {
+		n.any.match(segments, level+1, fn)
+	}
+}
