@@ -16,7 +16,7 @@ import (
 // keeps nobody else waiting (P5).
 func TestSlowReader(t *testing.T) {
 	h := openHouse(t, func(l *parley.Limits) {
-		l.WriteTimeout, l.MessagesPerSecond, l.MessagesBurst = 2*time.Second, 10000, 10000
+		l.WriteTimeout, l.MessagesPerSecond, l.MessagesBurst = time.Second, 10000, 10000
 	})
 	talk := h.talk("ada", "bob")
 	path := func(client string) string {
