@@ -62,6 +62,7 @@ func TestNothingIsToldWhileRevocationsAreUnknown(t *testing.T) {
 		h.post("bob", talk, fmt.Sprint("number ", i))
 	}
 	ada.alive()
+	h.hub.Settle(t.Context()) // what was posted has been owed to them
 	calls := asked.Load()
 	<-time.After(500 * time.Millisecond)
 	if calls = asked.Load() - calls; calls > 10 {
