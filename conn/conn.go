@@ -36,11 +36,11 @@ type surface struct {
 	posts bool
 }
 
-// Conn is one live socket. Its reading goroutine (serve) waits, and has commands
-// carried out by a hand of the Server's, one after the other; whoever owes the
-// client something wakes a writer, of which there is one at most; the Server's
-// wheel minds the clock (tick). end lets go of
-// everything, once.
+// Conn is one live socket. Its own goroutine (serve) waits, and has frames read
+// and commands carried out by a hand of the Server's (work), one after the other;
+// where "the reading goroutine" owns something, that is the two of them. Whoever
+// owes the client something wakes a writer, of which there is one at most;
+// the Server's wheel minds the clock (tick). end lets go of everything, once.
 type Conn struct {
 	srv  *Server
 	nc   net.Conn        // nil until begin, which sets it under mu

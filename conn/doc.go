@@ -2,7 +2,9 @@
 // WebSocket, reads and decodes frames and acts on them, writes what the hub owes,
 // and minds the clock (pings, idle limits, expiries).
 //
-// A Conn is one goroutine that reads, and waits without holding a buffer. There
-// is no parked writer: whoever makes something to write starts one if none runs,
-// and it goes when nothing is left.
+// A Front lets in who asks for a socket, before net/http. A Conn is one goroutine
+// that waits, without a buffer and on the smallest stack; hands of the Server's
+// read its frames and act on them, and its wheel minds all clocks. There is no
+// parked writer: whoever makes something to write starts one if none runs, and it
+// goes when nothing is left.
 package conn

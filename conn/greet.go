@@ -34,15 +34,23 @@ type greeting struct {
 	body   []byte
 	taken  bool
 
+	*pad // nil while the request has not come
+	buf  [maxHead]byte
+}
+
+// pad is what reading a request and answering it takes, besides.
+type pad struct {
 	src bytes.Reader
 	br  *bufio.Reader
 	bw  *bufio.Writer
-	buf [maxHead]byte
 }
 
-var greetings = sync.Pool{New: func() any {
-	return &greeting{br: bufio.NewReaderSize(nil, maxHead), bw: bufio.NewWriterSize(nil, 1024), header: http.Header{}}
-}}
+var (
+	greetings = sync.Pool{New: func() any { return &greeting{header: http.Header{}} }}
+	pads      = sync.Pool{New: func() any {
+		return &pad{br: bufio.NewReaderSize(nil, maxHead), bw: bufio.NewWriterSize(nil, 1024)}
+	}}
+)
 
 // work looks at the request and lets its connection go where it belongs.
 func (g *greeting) work() bool {
@@ -152,6 +160,7 @@ func (g *greeting) request() (*http.Request, http.Handler) {
 	if !plain(head) {
 		return nil, nil
 	}
+	g.pad = pads.Get().(*pad)
 	g.src.Reset(head)
 	g.br.Reset(&g.src)
 	r, err := http.ReadRequest(g.br)
@@ -276,9 +285,13 @@ func (g *greeting) forget() {
 	g.front, g.tcp, g.nc = nil, nil, nil
 	g.n, g.end, g.status, g.taken, g.body = 0, 0, 0, false, nil
 	clear(g.header)
-	g.src.Reset(nil)
-	g.br.Reset(nil)
-	g.bw.Reset(nil)
+	if g.pad != nil {
+		g.src.Reset(nil)
+		g.br.Reset(nil)
+		g.bw.Reset(nil)
+		pads.Put(g.pad)
+		g.pad = nil
+	}
 }
 
 var _ http.Hijacker = (*greeting)(nil)
