@@ -290,7 +290,6 @@ func (l *Loop) deliver(c *Conn, m Mark) {
 	slot := &t.left[m.Seq&t.mask]
 	if *slot--; *slot == 0 {
 		l.inflight--
-		l.refill = append(l.refill, m.Topic)
 	}
 }
 

@@ -28,8 +28,7 @@ type Loop struct {
 	topics     []topic
 	publishers []*Conn
 	dirty      []*Conn
-	refill     []uint16 // topics of which a message has reached everybody
-	inflight   int      // messages that have not
+	inflight   int // messages that have not reached everybody
 	readied    int
 	onAnswer   func(*Conn)
 	slow       []*Conn

@@ -9,8 +9,9 @@ import (
 
 // Traffic is what is published in one run, and how fast.
 type Traffic struct {
-	// Window, in a closed loop, is how many messages of each topic are under way:
-	// the next is sent when one has reached every listener.
+	// Window, in a closed loop, is how many messages are under way, over all topics:
+	// when one has reached every listener, the next is sent, of the topic whose turn
+	// it is.
 	Window int
 	// Rate, in an open loop, is how many messages are sent in a second, over all
 	// topics in turn, however the server fares. 0: closed loop.
@@ -126,7 +127,7 @@ func sample(f func()) {
 
 // makeRoom prepares to note the messages under way.
 func (l *Loop) makeRoom(t *Traffic) {
-	room := 2 * t.Window
+	room := 16*t.Window/len(l.topics) + 2
 	if t.Rate > 0 {
 		room = int(t.Rate*(t.Warm+t.For).Seconds())/len(l.topics) + 2
 	}
@@ -135,7 +136,7 @@ func (l *Loop) makeRoom(t *Traffic) {
 		topic := &l.topics[i]
 		topic.mask, topic.left, topic.at = uint32(size-1), make([]uint32, size), make([]int64, size)
 	}
-	l.inflight, l.refill = 0, l.refill[:0]
+	l.inflight = 0
 }
 
 // emit publishes the next message of a topic, which was due at a time.
@@ -201,8 +202,21 @@ type driver struct {
 // open begins a closed loop.
 func (d *driver) open() {
 	for range d.traffic.Window {
-		for i := range d.loop.topics {
-			d.loop.emit(uint16(i), d.loop.Now())
+		d.next()
+	}
+}
+
+// next sends a message of the topic whose turn it is. A topic that is far behind
+// the others misses its turn.
+func (d *driver) next() {
+	l := d.loop
+	for range l.topics {
+		t := &l.topics[d.turn]
+		topic := uint16(d.turn)
+		d.turn = (d.turn + 1) % len(l.topics)
+		if t.left[(t.sent+1)&t.mask] == 0 {
+			l.emit(topic, l.Now())
+			return
 		}
 	}
 }
@@ -249,13 +263,13 @@ func (d *driver) step(wait time.Duration) error {
 		d.seen, d.heard = l.count.Delivered, l.Now()
 	}
 	refill := d.traffic.Rate == 0 && !d.closed
-	if refill && len(l.refill) > 0 {
-		now := l.Now()
-		for _, topic := range l.refill {
-			l.emit(topic, now)
+	for refill && l.inflight < d.traffic.Window {
+		before := l.inflight
+		d.next()
+		if l.inflight == before {
+			break // every topic is far behind
 		}
 	}
-	l.refill = l.refill[:0]
 	if refill && l.Now()-d.heard > int64(d.traffic.Grace) {
 		d.closed = true // nothing more will come: the rest counts as lost
 	}

@@ -45,7 +45,8 @@ func Start(ctx context.Context, cores []int, cmd *exec.Cmd) (*Proc, error) {
 	return p, nil
 }
 
-// onCores runs f on a thread that is bound to cores: what it starts inherits that.
+// onCores runs f on a thread that is bound to cores: what it starts inherits that,
+// and the thread's nice value.
 func onCores(cores []int, f func() error) error {
 	if len(cores) == 0 {
 		return f()
@@ -74,6 +75,26 @@ func setOf(cores []int) (set unix.CPUSet) {
 // Pin binds every thread of this process, and those it will start, to cores.
 func Pin(cores []int) error {
 	set := setOf(cores)
+	return eachThread(func(id int) error { return unix.SchedSetaffinity(id, &set) })
+}
+
+// First lets every thread of this process, and what it will start, go before all
+// else on their cores, until after is called. It needs privileges.
+func First() (after func(), err error) {
+	const most = -20
+	err = eachThread(func(id int) error { return unix.Setpriority(unix.PRIO_PROCESS, id, most) })
+	if err != nil {
+		return nil, err
+	}
+	// Where the kernel shares a core among sessions first, that of the session counts.
+	const session = "/proc/self/autogroup"
+	if os.WriteFile(session, []byte(strconv.Itoa(most)), 0) != nil {
+		return func() {}, nil
+	}
+	return func() { _ = os.WriteFile(session, []byte("0"), 0) }, nil
+}
+
+func eachThread(f func(id int) error) error {
 	for range 2 { // a thread may have been started meanwhile
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {
@@ -84,8 +105,8 @@ func Pin(cores []int) error {
 			if err != nil {
 				continue
 			}
-			if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("bind to cores %v: %w", cores, err)
+			if err := f(id); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("thread %d: %w", id, err)
 			}
 		}
 	}

@@ -46,14 +46,14 @@ func lone(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, err
 	return one(ctx, set, p, plan, load.Traffic{Rate: set.rate(2)})
 }
 
-// manyWindow is how many messages of each conversation are under way: enough to
-// keep any server busy, few enough for a chat.
+// manyWindow is how many messages are under way for each conversation, which
+// take turns: enough to keep any server busy.
 const manyWindow = 4
 
 // many is the case nearest to chat: many conversations with few in each.
 func many(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, error) {
 	plan := peer.Plan{Topics: set.shrunk(1000), Listeners: 10, Publishers: 8, Conversations: true}
-	return one(ctx, set, p, plan, load.Traffic{Window: set.window(manyWindow)})
+	return one(ctx, set, p, plan, load.Traffic{Window: set.window(manyWindow * plan.Topics)})
 }
 
 // steady is a server with time to spare: how late is a message, and what does it

@@ -14,7 +14,7 @@ type benchCmd struct {
 	TLS     bool          `name:"tls" help:"Connect to Parley with TLS."`
 	Warm    time.Duration `default:"1s" placeholder:"1s" help:"Time before what is measured."`
 	For     time.Duration `default:"5s" placeholder:"5s" help:"Time that is measured."`
-	Window  int           `placeholder:"N" help:"Messages of a topic under way at once, where the scenario is saturated."`
+	Window  int           `placeholder:"N" help:"Messages under way at once, where the scenario is saturated."`
 	Rate    float64       `placeholder:"N" help:"Messages a second, where the scenario has a fixed rate."`
 	Shrink  int           `placeholder:"N" help:"Divide the number of listeners by this, to try a scenario out."`
 
@@ -25,5 +25,6 @@ type benchCmd struct {
 	SocketIODir   string `name:"socketio-dir" placeholder:"DIR" help:"Directory in which \"npm install socket.io@4.8\" was run."`
 	Centrifugo    string `placeholder:"FILE" help:"A Centrifugo binary."`
 	ServerCores   []int  `placeholder:"N" help:"Cores of the server; the first one unless named."`
+	Priority      bool   `help:"Let server and generator go before all else on their cores, for a machine that is shared; needs root."`
 	GeneratorCore int    `default:"-1" placeholder:"N" help:"Core of the generator; the second one unless named."`
 }

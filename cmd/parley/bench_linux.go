@@ -131,7 +131,15 @@ func (c *benchCmd) environment(ctx context.Context, p *program) (*peer.Env, func
 		close()
 		return nil, nil, err
 	}
-	return env, close, nil
+	if !c.Priority {
+		return env, close, nil
+	}
+	after, err := proc.First()
+	if err != nil {
+		close()
+		return nil, nil, fmt.Errorf("--priority: %w", err)
+	}
+	return env, func() { after(); close() }, nil
 }
 
 // helper builds the peers that are Go libraries.
@@ -181,6 +189,7 @@ func (c *benchCmd) args() []string {
 	add(c.Window > 0, fmt.Sprintf("--window %d", c.Window))
 	add(c.Rate > 0, fmt.Sprintf("--rate %g", c.Rate))
 	add(c.For != 5*time.Second, "--for "+c.For.String())
+	add(c.Priority, "--priority")
 	add(c.Shrink > 1, fmt.Sprintf("--shrink %d", c.Shrink))
 	return args
 }
