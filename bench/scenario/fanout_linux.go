@@ -46,9 +46,10 @@ func lone(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, err
 	return one(ctx, set, p, plan, load.Traffic{Rate: set.rate(2)})
 }
 
-// manyWindow is how many messages are under way for each conversation, which
-// take turns: enough to keep any server busy.
-const manyWindow = 4
+// manyWindow is how many messages are under way for each conversation; they take
+// turns. With more, peers put several messages of one conversation into a frame,
+// which no chat does.
+const manyWindow = 1
 
 // many is the case nearest to chat: many conversations with few in each.
 func many(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, error) {
