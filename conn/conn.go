@@ -121,7 +121,7 @@ const (
 // end, is for the Server's hands.
 func (c *Conn) serve() {
 	for {
-		if err := c.read.await(); err != nil {
+		if err := c.read.await(c.nc); err != nil {
 			c.srv.crew.start(&lost{c, err})
 			return
 		}
@@ -155,7 +155,7 @@ func (c *Conn) work() bool {
 // there will be none; unread says that the client may have more to say.
 func (c *Conn) hear() (on, unread bool) {
 	for {
-		m, whole, err := c.read.frame()
+		m, whole, err := c.read.frame(c.nc)
 		switch {
 		case err != nil:
 			return false, c.readFailed(err)

@@ -86,13 +86,13 @@ func (s *Server) Owed() int {
 // Heard is what a reader made of a stream of bytes: "text:…", "binary:…",
 // "too large", "ping:…"; and how it ended: "protocol", "utf8", "big" or "end".
 func Heard(nc net.Conn, ahead []byte, limit, drain int) (heard []string, end string, held int) {
-	r := reader{nc: nc, ahead: ahead, limits: &parley.Limits{FrameBytes: limit, DrainBytes: drain}}
+	r := reader{ahead: ahead, limits: &parley.Limits{FrameBytes: limit, DrainBytes: drain}}
 	for {
 		var m message
 		whole := false
-		err := r.await()
+		err := r.await(nc)
 		if err == nil {
-			m, whole, err = r.frame()
+			m, whole, err = r.frame(nc)
 		}
 		if r.part != nil {
 			held = max(held, cap(r.part.payload))

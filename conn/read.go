@@ -46,7 +46,6 @@ type message struct {
 // reader reads WebSocket messages from a client. While it waits for the first
 // byte of a frame it holds no buffer: that is what an idle Conn costs.
 type reader struct {
-	nc     net.Conn
 	limits *parley.Limits // FrameBytes and DrainBytes
 	// ahead was read already: with the handshake, or when a frame woke the reader.
 	ahead []byte
@@ -58,6 +57,7 @@ type reader struct {
 // desk is what a reader needs while there is something to read.
 type desk struct {
 	br      *bufio.Reader
+	from    source                  // of br
 	scratch [maxControlPayload]byte // a frame's header, then a control frame's payload
 }
 
@@ -76,8 +76,8 @@ var desks = sync.Pool{New: func() any { return &desk{br: bufio.NewReaderSize(nil
 // frame reads one frame. whole is false for a fragment that does not end its
 // message; else m is a data message or a control frame. After an error it must
 // not be called again.
-func (r *reader) frame() (m message, whole bool, err error) {
-	r.sit()
+func (r *reader) frame(nc net.Conn) (m message, whole bool, err error) {
+	r.sit(nc)
 	h, err := ws.ReadHeaderBuffer(r.br, r.scratch[:0])
 	switch {
 	case errors.Is(err, ws.ErrHeaderLengthMSB), errors.Is(err, ws.ErrHeaderLengthUnexpected):
@@ -181,12 +181,12 @@ func (f *fragments) text() bool {
 }
 
 // await blocks until a frame has begun, without a buffer.
-func (r *reader) await() error {
+func (r *reader) await(nc net.Conn) error {
 	if !r.idle() {
 		return nil
 	}
 	for {
-		n, err := r.nc.Read(r.first[:])
+		n, err := nc.Read(r.first[:])
 		if n > 0 {
 			r.ahead = r.first[:n]
 			return nil
@@ -202,16 +202,18 @@ func (r *reader) await() error {
 func (r *reader) idle() bool { return r.desk == nil && len(r.ahead) == 0 }
 
 // sit takes a buffer for a frame.
-func (r *reader) sit() {
+func (r *reader) sit(nc net.Conn) {
 	if r.desk == nil {
 		r.desk = desks.Get().(*desk)
-		r.br.Reset((*source)(r))
+		r.from = source{r, nc}
+		r.br.Reset(&r.from)
 	}
 }
 
 // rise gives the buffer back where it holds nothing. It is called between frames.
 func (r *reader) rise() {
 	if d := r.desk; d != nil && d.br.Buffered() == 0 && len(r.ahead) == 0 {
+		d.from = source{}
 		d.br.Reset(nil)
 		desks.Put(d)
 		r.desk = nil
@@ -219,15 +221,19 @@ func (r *reader) rise() {
 }
 
 // source is what a reader reads from: what is ahead, then the socket.
-type source reader
+type source struct {
+	r  *reader
+	nc net.Conn
+}
 
 func (s *source) Read(p []byte) (int, error) {
-	if len(s.ahead) == 0 {
+	r := s.r
+	if len(r.ahead) == 0 {
 		return s.nc.Read(p)
 	}
-	n := copy(p, s.ahead)
-	if s.ahead = s.ahead[n:]; len(s.ahead) == 0 {
-		s.ahead = nil
+	n := copy(p, r.ahead)
+	if r.ahead = r.ahead[n:]; len(r.ahead) == 0 {
+		r.ahead = nil
 	}
 	return n, nil
 }

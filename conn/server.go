@@ -150,7 +150,7 @@ func (s *Server) begin(c *Conn, o *open, nc net.Conn, ahead []byte) {
 	c.nc = nc // there may be a close already: another of the same client has come
 	c.raw = rawOf(nc)
 	c.mu.Unlock()
-	c.read = reader{nc: nc, ahead: ahead, limits: &s.cfg.Limits}
+	c.read = reader{ahead: ahead, limits: &s.cfg.Limits}
 	c.start(o.principal)
 	s.mu.Lock()
 	if s.closed {
