@@ -85,7 +85,7 @@ func (s *Server) admit(rt Route, c *call) (err error) {
 // readObject reads a body that must be one JSON object in UTF-8; nil where the
 // body is empty.
 func readObject(w http.ResponseWriter, r *http.Request, limit int) (jsonr.Object, error) {
-	text, err := readAll(http.MaxBytesReader(w, r.Body, int64(limit)), min(r.ContentLength, int64(limit)))
+	text, err := readAll(http.MaxBytesReader(w, r.Body, int64(limit)), r.ContentLength, int64(limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -106,12 +106,15 @@ func readObject(w http.ResponseWriter, r *http.Request, limit int) (jsonr.Object
 	return o, nil
 }
 
-// readAll reads to the end of what is probably size bytes long, in one buffer
-// where it is; -1 is not known.
-func readAll(r io.Reader, size int64) ([]byte, error) {
-	b := bytes.NewBuffer(make([]byte, 0, max(size, 0)+bytes.MinRead)) // room to find the end in
-	_, err := b.ReadFrom(r)
-	return b.Bytes(), err
+// readAll reads to the end. size is how long the body says it is, -1 for unknown;
+// what is within the limit needs one buffer of that length.
+func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+	if size < 0 || size > limit {
+		return io.ReadAll(r)
+	}
+	text := make([]byte, size)
+	_, err := io.ReadFull(r, text)
+	return text, err
 }
 
 func isJSON(contentType string) bool {

@@ -27,11 +27,15 @@ const redacted = "[redacted]"
 // secretKeys are attributes whose value is a secret whatever it looks like.
 var secretKeys = []string{"token", "secret", "password", "authorization", "cookie", "credentials", "api_key", "apikey"}
 
+func isSecretKey(key string) bool {
+	return slices.ContainsFunc(secretKeys, func(k string) bool { return strings.EqualFold(k, key) })
+}
+
 // RedactAttr is a ReplaceAttr of slog.HandlerOptions: it blacks out attributes
 // that are named like a secret and what looks like one in any other, the message
 // included.
 func RedactAttr(_ []string, a slog.Attr) slog.Attr {
-	if slices.Contains(secretKeys, strings.ToLower(a.Key)) {
+	if isSecretKey(a.Key) {
 		return slog.String(a.Key, redacted)
 	}
 	var text string
@@ -39,7 +43,8 @@ func RedactAttr(_ []string, a slog.Attr) slog.Attr {
 	case slog.KindString:
 		text = a.Value.String()
 	case slog.KindAny:
-		if _, ok := a.Value.Any().(*slog.Source); ok {
+		switch a.Value.Any().(type) {
+		case *slog.Source, slog.Level:
 			return a
 		}
 		text = fmt.Sprintf("%+v", a.Value.Any())
