@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,14 +122,31 @@ func New(c Config) *Server {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // doors puts the sockets beside the routes. Only routes go through the
-// middleware: a socket lives for hours, and keeps what wraps it alive.
+// middleware: a socket lives for hours, and keeps what wraps it alive. A path that
+// no socket can have goes to the routes at once, without asking two muxes.
 func (s *Server) doors() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", s.middleware(s.routes()))
+	routes := s.middleware(s.routes())
+	mux.Handle("/", routes)
+	var first []string // the first segments of sockets' paths
 	for path, h := range s.Sockets {
 		mux.Handle(path, h)
+		first = append(first, firstSegment(path))
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(first, firstSegment(r.URL.Path)) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		routes.ServeHTTP(w, r)
+	})
+}
+
+// firstSegment is what stands between a path's first two slashes; empty where it
+// does not begin with one, or with two.
+func firstSegment(path string) string {
+	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return segment
 }
 
 // NewHTTPServer makes the http.Server that both listeners use, with its bounds

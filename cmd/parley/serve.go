@@ -35,7 +35,9 @@ func (c *serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	log := logging.New(p.stderr, cfg.LogFormat, cfg.LogLevel)
+	out := logging.NewBuffer(p.stderr)
+	defer out.Close()
+	log := logging.New(out, cfg.LogFormat, cfg.LogLevel)
 	s, err := p.newServer(cfg, log)
 	if err != nil {
 		return err

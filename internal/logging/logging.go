@@ -16,10 +16,14 @@ import (
 // blacked out, see Redact.
 func New(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: RedactAttr}
+	var h slog.Handler = slog.NewTextHandler(w, options)
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		h = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	if b, ok := w.(*Buffer); ok {
+		h = urgent{h, b}
+	}
+	return slog.New(h)
 }
 
 const redacted = "[redacted]"
