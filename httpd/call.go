@@ -42,7 +42,7 @@ func (s *Server) serve(rt Route) http.HandlerFunc {
 			ex.route = counts
 		}
 		if rt.Surface != SurfaceServer {
-			w.Header().Set("Cache-Control", "no-store")
+			w.Header()["Cache-Control"] = noStore
 		}
 		err := s.admit(rt, c)
 		if err == nil {
@@ -136,12 +136,14 @@ func (c *call) reply(status int, v any) error {
 }
 
 // write answers with a JSON text, which is its own from then on.
-func (c *call) write(status int, text []byte) { writeJSON(c.w, "application/json", status, text) }
+func (c *call) write(status int, text []byte) { writeJSON(c.w, jsonContent, status, text) }
 
-func writeJSON(w http.ResponseWriter, contentType string, status int, text []byte) {
+// writeJSON answers with a JSON text; contentType is the value of that header.
+func writeJSON(w http.ResponseWriter, contentType []string, status int, text []byte) {
 	text = append(text, '\n')
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client is gone: nobody to tell
 }

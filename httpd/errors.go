@@ -41,9 +41,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who *parley.Princi
 	}
 	setRetryAfter(w.Header(), e)
 	surface := surfaceOf(r.URL.Path)
-	contentType := "application/json"
+	contentType := jsonContent
 	if surface == SurfaceEvents || surface == SurfaceServer {
-		contentType = "application/problem+json"
+		contentType = []string{"application/problem+json"}
 	}
 	text, _ := json.Marshal(errorBody(surface, e, id)) // plain values: it cannot fail
 	writeJSON(w, contentType, e.Code.Spec().Status, text)
