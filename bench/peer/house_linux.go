@@ -269,19 +269,32 @@ func (v *spoken) template(topic int) []byte {
 const requestChannels = 1000
 
 // request publishes durable events by POST /api/events/publish, or several by the
-// batch route.
-func (v *spoken) request(dst []byte, n uint64, events int) []byte {
+// batch route. What it says is made once: making it must not be what is measured.
+func (v *spoken) request(events int) func(dst []byte, n uint64) []byte {
 	if events == 1 {
-		return appendPost(dst, v.addr, "/api/events/publish", v.service, keptEvent(n))
+		return inTurn(requestChannels, func(n int) []byte {
+			return appendPost(nil, v.addr, "/api/events/publish", v.service, keptEvent(n))
+		})
 	}
-	list := make([]string, events)
-	for i := range list {
-		list[i] = keptEvent(n*uint64(events) + uint64(i))
-	}
-	return appendPost(dst, v.addr, "/api/events/publish/batch", v.service, `{"events":[`+strings.Join(list, ",")+`]}`)
+	return inTurn(max(requestChannels/events, 1), func(n int) []byte {
+		list := make([]string, events)
+		for i := range list {
+			list[i] = keptEvent(n*events + i)
+		}
+		return appendPost(nil, v.addr, "/api/events/publish/batch", v.service, `{"events":[`+strings.Join(list, ",")+`]}`)
+	})
 }
 
-func keptEvent(n uint64) string {
+// inTurn appends one of so many requests after the other.
+func inTurn(number int, request func(n int) []byte) func(dst []byte, n uint64) []byte {
+	made := make([][]byte, number)
+	for i := range made {
+		made[i] = request(i)
+	}
+	return func(dst []byte, n uint64) []byte { return append(dst, made[n%uint64(number)]...) }
+}
+
+func keptEvent(n int) string {
 	return fmt.Sprintf(`{"type":%q,"channel":"bench%d","data":%s}`, typeKept, n%requestChannels, load.Payload(0, ""))
 }
 

@@ -31,8 +31,8 @@ func (HTTP) Start(ctx context.Context, env *Env, _ *Plan) (*Target, error) {
 		return nil, err
 	}
 	t.Requester = func() *load.Dial { return &load.Dial{Addr: t.Addr, Topic: load.NoTopic} }
-	t.Request = func(dst []byte, n uint64, _ int) []byte {
-		return appendPost(dst, t.Addr, "/", "none", keptEvent(n))
+	t.Request = func(int) func([]byte, uint64) []byte {
+		return inTurn(requestChannels, func(n int) []byte { return appendPost(nil, t.Addr, "/", "none", keptEvent(n)) })
 	}
 	return t, nil
 }

@@ -72,10 +72,10 @@ type Target struct {
 	// Resume is how the i-th listener comes back with a cursor; nil where the peer
 	// has no such thing.
 	Resume func(i int, cursor string) *load.Dial
-	// Request appends the n-th HTTP request that publishes, with as many events as
-	// named; nil where the peer has no such thing. Requester is how a connection for
-	// them is made.
-	Request   func(dst []byte, n uint64, events int) []byte
+	// Request returns what appends the n-th HTTP request that publishes, with as
+	// many events as named; nil where the peer has no such thing. Requester is how a
+	// connection for them is made.
+	Request   func(events int) func(dst []byte, n uint64) []byte
 	Requester func() *load.Dial
 	// Born is the server's memory in bytes before anything was asked of it.
 	Born int64

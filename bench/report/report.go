@@ -117,6 +117,25 @@ func (r *Report) WriteJSON(path string) error {
 	return writeFile(path, append(text, '\n'))
 }
 
+// Include takes in the runs of a report that was written before. One of another
+// commit or another machine is an error: its figures say nothing beside these.
+func (r *Report) Include(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var before Report
+	if err := json.Unmarshal(text, &before); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if before.Commit != r.Commit || before.Machine.CPU != r.Machine.CPU || before.Machine.Kernel != r.Machine.Kernel {
+		return fmt.Errorf("%s: it is of commit %s on %s, this is %s on %s", path, before.Commit, before.Machine.CPU, r.Commit, r.Machine.CPU)
+	}
+	r.Runs = append(before.Runs, r.Runs...)
+	r.Command = before.Command + "; " + r.Command
+	return nil
+}
+
 func writeFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -61,6 +61,14 @@ func TestFilesAreReadAgain(t *testing.T) {
 	if err := json.Unmarshal(text, &again); err != nil || len(again.Runs) != 7 {
 		t.Errorf("%d runs, %v", len(again.Runs), err)
 	}
+	more := sample()
+	if err := more.Include(filepath.Join(dir, "a", "r.json")); err != nil || len(more.Runs) != 14 {
+		t.Errorf("%d runs together, %v", len(more.Runs), err)
+	}
+	more.Commit = "def"
+	if err := more.Include(filepath.Join(dir, "a", "r.json")); err == nil {
+		t.Error("figures of another commit are taken in")
+	}
 	svg, err := os.Open(filepath.Join(dir, "r.svg"))
 	if err != nil {
 		t.Fatal(err)

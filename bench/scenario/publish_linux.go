@@ -46,8 +46,7 @@ func publish(events int) func(context.Context, *Settings, peer.Peer) ([]report.F
 			return nil, err
 		}
 		var cpu []time.Duration
-		request := func(dst []byte, n uint64) []byte { return t.Request(dst, n, events) }
-		a, err := l.Ask(conns, request, set.Warm, set.For, func() { cpu = append(cpu, t.Proc.CPU()) })
+		a, err := l.Ask(conns, t.Request(events), set.Warm, set.For, func() { cpu = append(cpu, t.Proc.CPU()) })
 		if err != nil {
 			return nil, err
 		}

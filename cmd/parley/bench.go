@@ -18,8 +18,9 @@ type benchCmd struct {
 	Rate    float64       `placeholder:"N" help:"Messages a second, where the scenario has a fixed rate."`
 	Shrink  int           `placeholder:"N" help:"Divide the number of listeners by this, to try a scenario out."`
 
-	JSON string `name:"json" placeholder:"FILE" help:"Write all figures to a file."`
-	SVG  string `name:"svg" placeholder:"FILE" help:"Draw the medians into a file."`
+	With []string `placeholder:"FILE" help:"Show figures of the same commit and machine, written by --json before, too."`
+	JSON string   `name:"json" placeholder:"FILE" help:"Write all figures to a file."`
+	SVG  string   `name:"svg" placeholder:"FILE" help:"Draw the medians into a file."`
 
 	PeerDir       string `default:"bench/peers" placeholder:"DIR" help:"Where the module with the peers' source is."`
 	SocketIODir   string `name:"socketio-dir" placeholder:"DIR" help:"Directory in which \"npm install socket.io@4.8\" was run."`

@@ -46,6 +46,11 @@ func (c *benchCmd) Run(p *program) error {
 	}
 	r := report.New(ctx, env.ServerCores)
 	r.Command = "parley bench " + strings.Join(c.args(), " ")
+	for _, file := range c.With {
+		if err := r.Include(file); err != nil {
+			return usageError{fmt.Errorf("--with: %w", err)}
+		}
+	}
 	failed := c.rounds(ctx, p, r, set, scenarios, peers)
 	if err := r.Markdown(p.stdout); err != nil {
 		return err
