@@ -7,7 +7,7 @@ import (
 
 // Measures of the picture, in its own units.
 const (
-	wide, rowHigh, groupGap, labelWide, barWide = 860, 24, 46, 150, 520
+	wide, rowHigh, groupGap, labelWide, barWide = 860, 24, 16, 150, 520
 )
 
 // ours and theirs are the colours of the bars.
@@ -50,7 +50,7 @@ func (r *Report) group(b *strings.Builder, scenario string, y int) int {
 		return y
 	}
 	y += 24
-	fmt.Fprintf(b, `<text x="20" y="%d" font-weight="600">%s: %s</text>`+"\n", y, escape(scenario), escape(title(first.Name, first.Unit)))
+	fmt.Fprintf(b, `<text x="20" y="%d" font-weight="600">%s: %s</text>`+"\n", y, escape(scenario), escape(title(first.Name, first.Unit)+better(first.Unit)))
 	y += 10
 	for i := range list {
 		if len(list[i].Values) == 0 {
@@ -70,6 +70,15 @@ func (r *Report) group(b *strings.Builder, scenario string, y int) int {
 		y += rowHigh
 	}
 	return y
+}
+
+// better says of what there should be little.
+func better(unit string) string {
+	switch unit {
+	case "ms", "s", "µs", "kB", "MB", "B":
+		return " (less is better)"
+	}
+	return ""
 }
 
 func escape(s string) string {
