@@ -7,8 +7,8 @@ import (
 )
 
 // entry is one applied event with its encodings, made when first wanted and
-// shared by all listeners. An entry is immutable but for its topic, which the
-// feed's loop owns (or the one listener that read it from the store), and its
+// shared by all listeners. An entry is immutable but for its topic and scope, which
+// the feed's loop owns (or the one listener that read it from the store), and its
 // encodings.
 type entry struct {
 	event *parley.Event
@@ -19,6 +19,7 @@ type entry struct {
 	members *members
 
 	topic *parley.Topic
+	scope parley.ScopeKind // zero until it was asked for
 
 	mu        sync.Mutex
 	encodings []encoding
@@ -38,6 +39,14 @@ func (e *entry) topicOf() *parley.Topic {
 		e.topic = &t
 	}
 	return e.topic
+}
+
+// scopeOf is whom the event concerns, looked up when first wanted.
+func (e *entry) scopeOf() parley.ScopeKind {
+	if e.scope == 0 {
+		e.scope = e.event.Scope()
+	}
+	return e.scope
 }
 
 // plain reports whether every listener is told the event by the same frame: all

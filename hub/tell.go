@@ -20,7 +20,7 @@ func (f *feed) resolve(en *entry, m *members, hear func(*Listener, parley.View))
 		for _, target := range e.Targets {
 			if p := f.persons[target]; p != nil {
 				for _, l := range p.listeners {
-					f.consider(l, en, nil, hear)
+					f.consider(l, en, named, hear)
 				}
 			}
 		}
@@ -71,7 +71,7 @@ func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listene
 	}
 	l.serial = f.serial
 	who := l.who.Load()
-	view, ok := l.may(who, en.event, st)
+	view, ok := l.may(who, en, st)
 	if !ok {
 		return
 	}
@@ -83,7 +83,7 @@ func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listene
 // heard decides the same of a listener alone, for an entry of the past.
 func (l *Listener) heard(en *entry, st *standing) (parley.View, bool) {
 	who := l.who.Load()
-	view, ok := l.may(who, en.event, st)
+	view, ok := l.may(who, en, st)
 	return view, ok && l.selects(who, en.event, l.asked(en))
 }
 
@@ -131,11 +131,16 @@ func (i *identity) hearsChannel(channel string) bool {
 	return i.subscribes
 }
 
+// named is the standing of one whom an event of no conversation names: it was
+// found by that.
+var named = &standing{in: true}
+
 // may decides access. st is how the listener's principal stands to the event's
-// conversation; nil where it has none.
-func (l *Listener) may(who *identity, e *parley.Event, st *standing) (parley.View, bool) {
+// conversation; nil, or named, where it has none.
+func (l *Listener) may(who *identity, en *entry, st *standing) (parley.View, bool) {
+	e := en.event
 	if e.Conversation.IsZero() {
-		return parley.ViewPublic, mayHearOf(who, e)
+		return parley.ViewPublic, mayHearOf(who, en, st == named)
 	}
 	if st == nil || st.kind == "" || !who.reads {
 		return parley.ViewPublic, false
@@ -152,12 +157,13 @@ func (l *Listener) may(who *identity, e *parley.Event, st *standing) (parley.Vie
 
 // mayHearOf decides access to an event that belongs to no conversation: its
 // targets, where it has any, are all who hear it, and on a channel they need its
-// scope like everyone else.
-func mayHearOf(who *identity, e *parley.Event) bool {
-	if len(e.Targets) > 0 && !slices.Contains(e.Targets, who.ID) {
+// scope like everyone else. target says that the principal is known to be one.
+func mayHearOf(who *identity, en *entry, target bool) bool {
+	e := en.event
+	if len(e.Targets) > 0 && !target && !slices.Contains(e.Targets, who.ID) {
 		return false
 	}
-	return e.Scope() == parley.PrincipalScope || who.hearsChannel(e.Channel)
+	return en.scopeOf() == parley.PrincipalScope || who.hearsChannel(e.Channel)
 }
 
 // readsOrg reports whether the listener hears conversations it is not in: with
