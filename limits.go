@@ -46,7 +46,7 @@ func DefaultLimits() Limits {
 		AuthTimeout: 10 * time.Second, ResumeTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
 		PingInterval: 30 * time.Second, PongTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		CursorInterval: 30 * time.Second, TypingTTL: 6 * time.Second, ExpiryWarning: time.Minute,
-		Subscriptions: 10000, QueueFrames: 64, QueueBytes: 64 << 10, RingEvents: 65536, RingBytes: 64 << 20, MembersPerCall: 1000,
+		Subscriptions: 10000, QueueFrames: 64, QueueBytes: 64 << 10, RingEvents: 65536, RingBytes: 128 << 20, MembersPerCall: 1000,
 		PresenceGrace: 15 * time.Second, PresenceMembers: 1000,
 		LogRetention: 7 * 24 * time.Hour,
 	}

@@ -17,6 +17,7 @@ type entry struct {
 	// members are of the event's conversation, nil where it has none. Set on what the
 	// ring holds.
 	members *members
+	missing bool // it is a stub
 
 	topic *parley.Topic
 	scope parley.ScopeKind // zero until it was asked for
@@ -64,7 +65,7 @@ func (e *entry) plain() bool {
 }
 
 // weight guesses the bytes that an entry holds in the end: its event, and a frame
-// for each surface.
+// for each of two surfaces.
 func (e *entry) weight() int {
 	text := 0
 	switch b := e.event.Body.(type) {
@@ -74,8 +75,23 @@ func (e *entry) weight() int {
 		text = len(b.Text)
 	case *parley.PublishedBody:
 		text = len(b.Data)
+	case *parley.ConversationBody:
+		text = memberWeight * len(b.Members)
 	}
-	return 1024 + 3*text
+	return entryWeight + 3*text + 16*len(e.event.Targets)
+}
+
+const (
+	entryWeight  = 1024 // without what is in it
+	memberWeight = 128  // of a member named in an event
+)
+
+// stub is an entry in place of one that is too heavy to be kept: it says that
+// something was there, and who is to be told it reads it from the store.
+func (e *entry) stub() *entry {
+	bare := *e.event
+	bare.Body = nil
+	return &entry{event: &bare, members: e.members, missing: true}
 }
 
 // frame returns the event framed in a dialect and view; empty where the dialect

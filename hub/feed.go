@@ -33,7 +33,7 @@ type feed struct {
 	present       []*person              // those who listen here
 	readers       map[*Listener]struct{} // hear conversations they are not in: org:read
 	ahead         map[*Listener]struct{} // resumed with a cursor of a node that had applied more
-	groups        map[name]*group
+	groups        groups
 	patterns      trie // of the groups that are patterns
 	conversations map[parley.ConversationID]*members
 	loads         map[parley.ConversationID]*load // conversations that are being read
@@ -71,7 +71,7 @@ func newFeed(h *Hub, org parley.OrgID) *feed {
 	f := &feed{
 		h: h, org: org,
 		ready: make(chan struct{}), mailbox: make(chan func(), mailboxSize), done: make(chan struct{}),
-		persons: map[parley.PrincipalID]*person{}, groups: map[name]*group{},
+		persons: map[parley.PrincipalID]*person{},
 		readers: map[*Listener]struct{}{}, ahead: map[*Listener]struct{}{},
 		conversations: map[parley.ConversationID]*members{}, loads: map[parley.ConversationID]*load{},
 		runs: map[parley.RunID]*run{}, ended: map[parley.RunID]time.Time{},
@@ -96,6 +96,7 @@ func (f *feed) start() {
 	f.loop()
 	stop()
 	f.wg.Wait()
+	f.weigh(-f.ring.weight)
 	if f.stalled {
 		f.h.StalledOrgs.Add(-1)
 	}

@@ -23,12 +23,66 @@ const (
 	patternName
 )
 
-// group is all who asked for the same on one feed. Owned by the feed's loop.
+// group is all who asked for the same on one feed. Owned by the feed's loop, but
+// for what it is the group of, which never changes.
 type group struct {
-	name    name
-	pattern parley.Pattern // of a patternName
-	seats   []*seat
+	kind    nameKind
 	serial  uint64 // of the last event that is called so
+	seats   []*seat
+	text    string
+	id      [16]byte
+	pattern *parley.Pattern // nil but for a pattern
+}
+
+func (g *group) name() name { return name{g.kind, g.text, g.id} }
+
+// is compares names, cheaply.
+func (g *group) is(n *name) bool { return g.kind == n.kind && g.id == n.id && g.text == n.text }
+
+// groups finds them by name.
+type groups struct {
+	ids   [runName + 1]map[[16]byte]*group // by kind
+	texts [patternName + 1]map[string]*group
+}
+
+func (gs *groups) find(n *name) *group {
+	if n.kind == conversationName || n.kind == runName {
+		return gs.ids[n.kind][n.id]
+	}
+	return gs.texts[n.kind][n.text]
+}
+
+func (gs *groups) put(g *group) {
+	if g.kind == conversationName || g.kind == runName {
+		if gs.ids[g.kind] == nil {
+			gs.ids[g.kind] = map[[16]byte]*group{}
+		}
+		gs.ids[g.kind][g.id] = g
+		return
+	}
+	if gs.texts[g.kind] == nil {
+		gs.texts[g.kind] = map[string]*group{}
+	}
+	gs.texts[g.kind][g.text] = g
+}
+
+func (gs *groups) remove(g *group) {
+	if g.kind == conversationName || g.kind == runName {
+		delete(gs.ids[g.kind], g.id)
+		return
+	}
+	delete(gs.texts[g.kind], g.text)
+}
+
+// size counts them.
+func (gs *groups) size() (n int) {
+	for _, m := range gs.ids {
+		n += len(m)
+	}
+	for _, m := range gs.texts {
+		n += len(m)
+	}
+	return n
 }
 
 // seat is one listener's place in a group. A listener has one in each of its
@@ -39,8 +93,8 @@ type seat struct {
 	// since is the offset after which it holds: a subscription made later starts at
 	// the place where it was made.
 	since uint64
-	at    int        // its place in group.seats
-	refs  []interest // the subscriptions that name the pattern; nil for other names
+	refs  *[]interest // the subscriptions that name the pattern; nil for other names
+	at    int32       // its place in group.seats
 }
 
 // interest is a pattern named by one subscription.
@@ -56,16 +110,20 @@ func (s *seat) holds(offset uint64) bool { return offset == 0 || offset > s.sinc
 // sit gives a listener a place in the group of a name, which it has not. Under
 // imu.
 func (f *feed) sit(l *Listener, n name, p *parley.Pattern, since uint64) *seat {
-	g := f.groups[n]
+	g := f.groups.find(&n)
 	if g == nil {
-		g = &group{name: n}
+		g = &group{kind: n.kind, text: n.text, id: n.id}
 		if p != nil {
-			g.pattern = *p
+			own := *p
+			g.pattern = &own
 			f.patterns.add(g)
 		}
-		f.groups[n] = g
+		f.groups.put(g)
 	}
-	s := &seat{listener: l, group: g, since: since, at: len(g.seats)}
+	s := &seat{listener: l, group: g, since: since, at: int32(len(g.seats))}
+	if p != nil {
+		s.refs = new([]interest)
+	}
 	g.seats = append(g.seats, s)
 	return s
 }
@@ -73,15 +131,15 @@ func (f *feed) sit(l *Listener, n name, p *parley.Pattern, since uint64) *seat {
 // rise takes a place back; a group that nobody is in goes.
 func (f *feed) rise(s *seat) {
 	g := s.group
-	g.seats = swapRemoved(g.seats, s.at)
-	if s.at < len(g.seats) {
+	g.seats = swapRemoved(g.seats, int(s.at))
+	if int(s.at) < len(g.seats) {
 		g.seats[s.at].at = s.at
 	}
 	if len(g.seats) > 0 {
 		return
 	}
-	delete(f.groups, g.name)
-	if g.name.kind == patternName {
+	f.groups.remove(g)
+	if g.pattern != nil {
 		f.patterns.remove(g)
 	}
 }
@@ -111,7 +169,7 @@ func (f *feed) calls(en *entry) []*group {
 }
 
 func (f *feed) call(n name) {
-	if g := f.groups[n]; g != nil {
+	if g := f.groups.find(&n); g != nil {
 		g.serial = f.serial
 		f.called = append(f.called, g)
 	}

@@ -45,7 +45,8 @@ type Hub struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	reads chan struct{} // holds one for each page that is being read from the store
+	ringWeight atomic.Int64  // of all rings
+	reads      chan struct{} // holds one for each page that is being read from the store
 
 	mu        sync.Mutex
 	feeds     map[parley.OrgID]*feed

@@ -28,7 +28,7 @@ func (in *interests) seat(n name) *seat {
 		list = in.patterns
 	}
 	for _, s := range list {
-		if s.group.name == n {
+		if s.group.is(&n) {
 			return s
 		}
 	}
@@ -82,7 +82,7 @@ func (l *Listener) called(f *feed, offset uint64) bool {
 		return false
 	}
 	for _, g := range f.called {
-		if s := in.byName[g.name]; s != nil && s.holds(offset) {
+		if s := in.byName[g.name()]; s != nil && s.holds(offset) {
 			return true
 		}
 	}
@@ -165,8 +165,8 @@ func (in *interests) match(l *Listener, ref string, list []parley.Pattern, since
 			s = l.feed.sit(l, n, &list[i], since)
 			in.patterns = in.added(in.patterns, s)
 		}
-		if !slices.ContainsFunc(s.refs, func(i interest) bool { return i.ref == ref }) {
-			s.refs = append(s.refs, interest{ref, since})
+		if !slices.ContainsFunc(*s.refs, func(i interest) bool { return i.ref == ref }) {
+			*s.refs = append(*s.refs, interest{ref, since})
 			s.since = min(s.since, since)
 		}
 	}
@@ -178,17 +178,17 @@ func (in *interests) unmatch(l *Listener, ref string, keep []parley.Pattern) {
 		return slices.ContainsFunc(keep, func(p parley.Pattern) bool { return p.Text == text })
 	}
 	for _, s := range slices.Clone(in.patterns) {
-		if kept(s.group.name.text) {
+		if kept(s.group.text) {
 			continue
 		}
-		s.refs = slices.DeleteFunc(s.refs, func(i interest) bool { return i.ref == ref })
-		if len(s.refs) == 0 {
+		*s.refs = slices.DeleteFunc(*s.refs, func(i interest) bool { return i.ref == ref })
+		if len(*s.refs) == 0 {
 			in.patterns = in.removed(in.patterns, s)
 			l.feed.rise(s)
 			continue
 		}
-		s.since = s.refs[0].since
-		for _, i := range s.refs[1:] {
+		s.since = (*s.refs)[0].since
+		for _, i := range *s.refs {
 			s.since = min(s.since, i.since)
 		}
 	}
@@ -198,12 +198,12 @@ func (in *interests) added(list []*seat, s *seat) []*seat {
 	list = append(list, s)
 	switch {
 	case in.byName != nil:
-		in.byName[s.group.name] = s
+		in.byName[s.group.name()] = s
 	case len(list) > fewSeats:
-		in.byName = map[name]*seat{s.group.name: s}
+		in.byName = map[name]*seat{s.group.name(): s}
 		for _, all := range [][]*seat{in.named, in.patterns} {
 			for _, s := range all {
-				in.byName[s.group.name] = s
+				in.byName[s.group.name()] = s
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func (in *interests) added(list []*seat, s *seat) []*seat {
 }
 
 func (in *interests) removed(list []*seat, s *seat) []*seat {
-	delete(in.byName, s.group.name)
+	delete(in.byName, s.group.name())
 	return swapRemoved(list, slices.Index(list, s))
 }
 
@@ -219,7 +219,7 @@ func (in *interests) removed(list []*seat, s *seat) []*seat {
 func (in *interests) size() int {
 	n := len(in.named)
 	for _, s := range in.patterns {
-		n += len(s.refs)
+		n += len(*s.refs)
 	}
 	return n
 }

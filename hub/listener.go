@@ -179,7 +179,7 @@ const cursorUnknown = "the cursor is not of this log"
 // can say. On the loop.
 func (l *Listener) recognize(r *resumption) bool {
 	known, en, ok := l.feed.positionAt(r.at.Offset)
-	if !ok || known != r.at || l.endsStreams() && en == nil && r.at.Offset != 0 {
+	if !ok || known != r.at || l.endsStreams() && r.at.Offset != 0 && (en == nil || en.missing) {
 		return false
 	}
 	if en != nil {
@@ -311,8 +311,8 @@ func (l *Listener) reloadReply(reason string) parley.Reply {
 	l.imu.RLock()
 	defer l.imu.RUnlock()
 	for _, s := range l.interests.named {
-		if s.group.name.kind == conversationName {
-			r.Subscriptions = append(r.Subscriptions, s.group.name.id)
+		if s.group.kind == conversationName {
+			r.Subscriptions = append(r.Subscriptions, s.group.id)
 		}
 	}
 	return r

@@ -455,8 +455,8 @@ func TestCommandsAfterDetachLeaveNothingBehind(t *testing.T) {
 		ear.expect()
 		stays.feed.do(func() {
 			f := stays.feed
-			if len(f.present) != 1 || len(f.present[0].listeners) != 1 || len(f.groups) != 0 || len(f.readers) != 0 || len(f.ahead) != 0 {
-				t.Errorf("the feed keeps %d persons, %d groups, %d readers, %d ahead", len(f.present), len(f.groups), len(f.readers), len(f.ahead))
+			if len(f.present) != 1 || len(f.present[0].listeners) != 1 || f.groups.size() != 0 || len(f.readers) != 0 || len(f.ahead) != 0 {
+				t.Errorf("the feed keeps %d persons, %d groups, %d readers, %d ahead", len(f.present), f.groups.size(), len(f.readers), len(f.ahead))
 			}
 		})
 	})

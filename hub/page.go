@@ -11,7 +11,7 @@ import (
 
 // refill owes a listener that is behind what the feed's ring has for it after its
 // place, and makes it live where that is all. It reports false where the ring does
-// not reach back so far. On the loop, under mu.
+// not have what comes next. On the loop, under mu.
 func (l *Listener) refill() bool {
 	f := l.feed
 	for l.state == behind && !l.ahead {
@@ -29,6 +29,9 @@ func (l *Listener) refill() bool {
 		}
 		l.hub.Pages.Add(1)
 		page, end := f.missed(l, l.read.Offset, l.hub.sizes.page)
+		if end.Offset == 0 {
+			return false
+		}
 		l.takeRecent(page, end)
 	}
 	return true
@@ -174,13 +177,13 @@ func (l *Listener) query() parley.ReplayQuery {
 	l.imu.RLock()
 	defer l.imu.RUnlock()
 	for _, s := range l.interests.named {
-		c := s.group.name
+		c := s.group
 		if c.kind == channelName && (c.text != parley.ChannelConversation || who.reads) {
 			q.Keys = append(q.Keys, parley.ChannelKey(c.text))
 		}
 	}
 	for _, s := range l.interests.patterns {
-		channel, known := channelOf(&s.group.pattern)
+		channel, known := channelOf(s.group.pattern)
 		q.All = q.All || !known
 		q.Keys = append(q.Keys, parley.ChannelKey(channel))
 	}

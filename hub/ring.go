@@ -45,25 +45,47 @@ func entriesAfter(list []*entry, offset uint64) []*entry {
 	return list[i:]
 }
 
+// maxKept is the weight of the heaviest entry that a ring keeps: a stub takes the
+// place of a heavier one.
+const maxKept = 256 << 10
+
 // keep adds an entry to the ring and lets go of the oldest beyond its bounds.
 func (f *feed) keep(en *entry) {
+	keys := f.keysOf(en)
+	if en.weight() > maxKept {
+		en = en.stub()
+	}
 	r := &f.ring
 	r.entries = append(r.entries, en)
-	r.weight += en.weight()
-	for _, k := range f.keysOf(en) {
+	f.weigh(en.weight())
+	for _, k := range keys {
 		k.add(en)
 	}
-	limits := &f.h.cfg.Limits
-	for len(r.entries) > max(limits.RingEvents, 1) || r.weight > limits.RingBytes && len(r.entries) > 1 {
+	for len(r.entries) > max(f.h.cfg.Limits.RingEvents, 1) || r.weight > f.ringBytes() && len(r.entries) > 1 {
 		f.letGo()
 	}
+}
+
+// ringBytes is how heavy the ring may be: where all rings of the hub together are
+// four times as heavy as one may be, an eighth.
+func (f *feed) ringBytes() int {
+	limit := f.h.cfg.Limits.RingBytes
+	if f.h.ringWeight.Load() > 4*int64(limit) {
+		return limit / 8
+	}
+	return limit
+}
+
+func (f *feed) weigh(n int) {
+	f.ring.weight += n
+	f.h.ringWeight.Add(int64(n))
 }
 
 // letGo drops the oldest entry.
 func (f *feed) letGo() {
 	r := &f.ring
 	en := r.entries[0]
-	r.weight -= en.weight()
+	f.weigh(-en.weight())
 	r.from = en.event.Position
 	r.entries[0] = nil
 	r.entries = r.entries[1:]
@@ -143,8 +165,9 @@ func (f *feed) positionAt(offset uint64) (parley.Position, *entry, bool) {
 }
 
 // missed returns about n of the ring's entries after an offset, oldest first,
-// among them all that may concern the listener up to the returned Position. The
-// list is valid until the next call.
+// among them all that may concern the listener up to the returned Position. That
+// is zero where the first of them has to be read from the store. The list is valid
+// until the next call.
 func (f *feed) missed(l *Listener, after uint64, n int) ([]*entry, parley.Position) {
 	lists, total := f.keysFor(l, after)
 	if lists == nil || total > 16*n {
@@ -170,11 +193,22 @@ func (f *feed) missed(l *Listener, after uint64, n int) ([]*entry, parley.Positi
 
 func (r *ring) after(offset uint64) []*entry { return entriesAfter(r.entries, offset) }
 
+// cut ends a page after n entries, or before a stub.
 func (f *feed) cut(list []*entry, n int) ([]*entry, parley.Position) {
-	if len(list) <= n {
-		return list, f.applied
+	end := f.applied
+	if len(list) > n {
+		list, end = list[:n], list[n-1].event.Position
 	}
-	return list[:n], list[n-1].event.Position
+	for i, en := range list {
+		if en.missing {
+			end = parley.Position{} // before the first: nothing was gone through
+			if i > 0 {
+				end = list[i-1].event.Position
+			}
+			return list[:i], end
+		}
+	}
+	return list, end
 }
 
 // keysFor returns what the ring has after an offset under each log key that
@@ -202,15 +236,15 @@ func (f *feed) keysFor(l *Listener, after uint64) (lists [][]*entry, total int) 
 	}
 	seen := map[string]bool(nil)
 	for _, s := range l.interests.named {
-		if s.group.name.kind == channelName {
-			add(f.ring.channels[s.group.name.text])
+		if s.group.kind == channelName {
+			add(f.ring.channels[s.group.text])
 			if len(l.interests.patterns) > 0 {
-				seen = including(seen, s.group.name.text)
+				seen = including(seen, s.group.text)
 			}
 		}
 	}
 	for _, s := range l.interests.patterns {
-		channel, known := channelOf(&s.group.pattern)
+		channel, known := channelOf(s.group.pattern)
 		if !known {
 			return nil, 0
 		}
