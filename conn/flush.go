@@ -288,16 +288,16 @@ type direct struct {
 	err error
 	// try is what a socket calls with its descriptor: made once, because a closure
 	// for each write would be most of what a write allocates.
-	try func(fd uintptr) bool
+	try func(fd uintptr)
 }
 
 func newDirect() *direct {
 	d := &direct{buf: make([]byte, 0, 64<<10)}
-	d.try = func(fd uintptr) bool {
+	d.try = func(fd uintptr) {
 		for {
 			d.n, d.err = syscall.Write(int(fd), d.p)
-			if !errors.Is(d.err, syscall.EINTR) {
-				return true // also where it would have to wait
+			if d.err != syscall.EINTR {
+				return
 			}
 		}
 	}
@@ -305,14 +305,16 @@ func newDirect() *direct {
 }
 
 // send writes as much of p as the socket takes now. left is how much it did not.
+// It does not go by the runtime's poller, which has to be asked for each write:
+// nothing is waited for, and a Conn has one writer.
 func (d *direct) send(c *Conn, p []byte) (left int, err error) {
 	d.p, d.n, d.err = p, 0, nil
-	err = c.raw.Write(d.try)
+	err = c.raw.Control(d.try)
 	d.p = nil
 	switch {
 	case err != nil:
 		return 0, err
-	case d.err != nil && !errors.Is(d.err, syscall.EAGAIN):
+	case d.err != nil && d.err != syscall.EAGAIN:
 		return 0, d.err
 	}
 	return len(p) - max(d.n, 0), nil

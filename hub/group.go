@@ -27,7 +27,6 @@ const (
 // for what it is the group of, which never changes.
 type group struct {
 	kind    nameKind
-	serial  uint64 // of the last event that is called so
 	seats   []*seat
 	text    string
 	id      [16]byte
@@ -120,7 +119,11 @@ func (f *feed) sit(l *Listener, n name, p *parley.Pattern, since uint64) *seat {
 		}
 		f.groups.put(g)
 	}
-	s := &seat{listener: l, group: g, since: since, at: int32(len(g.seats))}
+	s := &l.interests.first
+	if s.group != nil {
+		s = new(seat)
+	}
+	*s = seat{listener: l, group: g, since: since, at: int32(len(g.seats))}
 	if p != nil {
 		s.refs = new([]interest)
 	}
@@ -135,6 +138,7 @@ func (f *feed) rise(s *seat) {
 	if int(s.at) < len(g.seats) {
 		g.seats[s.at].at = s.at
 	}
+	s.group = nil
 	if len(g.seats) > 0 {
 		return
 	}
@@ -144,8 +148,8 @@ func (f *feed) rise(s *seat) {
 	}
 }
 
-// calls marks the groups that an event is called by and returns them, valid until
-// the next call.
+// calls looks up the groups that an event is called by. They are valid until the
+// next call.
 func (f *feed) calls(en *entry) []*group {
 	e := en.event
 	f.serial++
@@ -160,7 +164,6 @@ func (f *feed) calls(en *entry) []*group {
 	if f.patterns.size > 0 {
 		f.patterns.match(en.topicOf(), func(g *group) {
 			if len(g.pattern.Tail) == 0 || g.pattern.Matches(en.topicOf(), e) {
-				g.serial = f.serial
 				f.called = append(f.called, g)
 			}
 		})
@@ -170,7 +173,6 @@ func (f *feed) calls(en *entry) []*group {
 
 func (f *feed) call(n name) {
 	if g := f.groups.find(&n); g != nil {
-		g.serial = f.serial
 		f.called = append(f.called, g)
 	}
 }

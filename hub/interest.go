@@ -9,6 +9,10 @@ import (
 // interests is what a listener asked for. It is changed on the feed's loop, under
 // Listener.imu.
 type interests struct {
+	// first is where the first seat of a listener is: most have no other. It has no
+	// group while it is free.
+	first    seat
+	only     [1]*seat
 	named    []*seat // channels, conversations and runs
 	patterns []*seat
 	// byName finds all of them; nil while they are few.
@@ -64,26 +68,27 @@ func (l *Listener) asked(en *entry) bool {
 	return false
 }
 
-// called reports the same of the event that the feed has just marked the groups
+// called reports the same of the event that the feed has just looked up the groups
 // of. On the loop.
 func (l *Listener) called(f *feed, offset uint64) bool {
 	in := &l.interests
-	if in.byName == nil {
-		for _, s := range in.named {
-			if s.group.serial == f.serial && s.holds(offset) {
-				return true
-			}
-		}
-		for _, s := range in.patterns {
-			if s.group.serial == f.serial && s.holds(offset) {
+	if in.byName != nil {
+		for _, g := range f.called {
+			if s := in.byName[g.name()]; s != nil && s.holds(offset) {
 				return true
 			}
 		}
 		return false
 	}
-	for _, g := range f.called {
-		if s := in.byName[g.name()]; s != nil && s.holds(offset) {
-			return true
+	return anyCalled(in.named, f.called, offset) || anyCalled(in.patterns, f.called, offset)
+}
+
+func anyCalled(seats []*seat, called []*group, offset uint64) bool {
+	for _, s := range seats {
+		for _, g := range called {
+			if s.group == g && s.holds(offset) {
+				return true
+			}
 		}
 	}
 	return false
@@ -195,6 +200,9 @@ func (in *interests) unmatch(l *Listener, ref string, keep []parley.Pattern) {
 }
 
 func (in *interests) added(list []*seat, s *seat) []*seat {
+	if list == nil && s == &in.first {
+		list = in.only[:0]
+	}
 	list = append(list, s)
 	switch {
 	case in.byName != nil:

@@ -45,22 +45,19 @@ const (
 // Listener is the hub's side of one Conn. Its commands (Resume, Subscribe, …)
 // are called by the Conn's reader, Next and Ready by its writer, one at a time.
 type Listener struct {
-	hub                     *Hub
+	// What the loop looks at for every event comes first: the memory of a listener
+	// that was not spoken to lately is far away.
 	feed                    *feed
-	who                     atomic.Pointer[identity]
+	serial                  uint64 // of the last event it was considered for; the loop's
 	origin                  string
-	out                     Writer
 	dialect                 int
+	rights                  rights // of who; the loop's
 	ackCursors, tellCursors bool
-
-	// Owned by the feed's loop.
-	person *person
-	serial uint64 // of the last event it was considered for
 
 	// imu guards interests for those who are not the feed's loop, which alone changes
 	// them; it may be taken while mu is held, never the other way.
-	imu       sync.RWMutex
 	interests interests
+	imu       sync.RWMutex
 
 	mu         sync.Mutex
 	state      state
@@ -69,20 +66,26 @@ type Listener struct {
 	ahead      bool   // it is behind only in name: the feed has to come to its place first
 	turn       uint32 // counts what sends it to another place or state: a page of an earlier turn is not told
 	owed       int    // bytes of frames in queue
+	// queue is owed in this order.
+	queue []item
+	// replies are owed before it, while not live.
+	replies []item
 	// at: everything at or below it was handed to the writer, or does not concern
 	// this listener.
 	at   parley.Position
 	read parley.Position // the same of what is in queue too, while behind
 	told parley.Position // the last cursor that went out
-	// queue is owed in this order; replies are owed before it, while not live.
-	queue   []item
-	replies []item
 	// runs says how much of each open run's text was told.
 	runs map[parley.RunID]int
 	// resumed is the offset the Conn resumed from: runs that began at or before it
 	// had been heard to begin.
 	resumed uint64
 	past    *past // nil for nothing
+
+	hub    *Hub
+	who    atomic.Pointer[identity]
+	out    Writer
+	person *person // the loop's
 
 	// known is owned by Next: what was read of conversations while it reads the store.
 	known map[parley.ConversationID]*roll
@@ -122,13 +125,20 @@ func (h *Hub) Attach(cfg ListenerConfig) (*Listener, error) {
 		hub: h, feed: f, dialect: h.index[cfg.Dialect], origin: cfg.Origin, out: cfg.Writer,
 		ackCursors: cfg.AckCursors, tellCursors: cfg.TellCursors, state: live,
 	}
-	l.who.Store(newIdentity(cfg.Principal))
+	l.is(cfg.Principal)
 	if err := l.enter(&cfg); err != nil {
 		h.release(f)
 		return nil, err
 	}
 	h.Listeners.Add(1)
 	return l, nil
+}
+
+// is sets who listens. On the loop, once the listener is registered.
+func (l *Listener) is(p *parley.Principal) {
+	who := newIdentity(p)
+	l.who.Store(who)
+	l.rights = who.rights
 }
 
 // enter registers the listener at the place it named, or at now.
@@ -255,7 +265,7 @@ func (l *Listener) register(cfg *ListenerConfig, place resumption) {
 // index enters the listener among those who hear conversations that they are not
 // in, where it may. On the loop.
 func (l *Listener) index() {
-	if l.readsOrg(l.who.Load()) {
+	if l.readsOrg(l.who.Load().rights) {
 		l.feed.readers[l] = struct{}{}
 	} else {
 		delete(l.feed.readers, l)

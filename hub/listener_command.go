@@ -15,7 +15,7 @@ func (l *Listener) Refresh(p *parley.Principal) {
 		if l.state == gone {
 			return
 		}
-		l.who.Store(newIdentity(p))
+		l.is(p)
 		l.index()
 	})
 }

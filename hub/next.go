@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"sync"
 
 	parley "github.com/parley-chat/parley"
 )
@@ -90,13 +91,20 @@ func (l *Listener) dequeue(list *[]item, n int) {
 	rest := copy(*list, (*list)[n:])
 	clear((*list)[rest:])
 	*list = (*list)[:rest]
-	if rest == 0 && cap(*list) > keptItems {
-		*list = nil // who is idle again keeps no room for what it was owed
+	if rest > 0 {
+		return
 	}
+	// Who is idle again keeps no room for what it was owed.
+	if cap(*list) == queueRoom {
+		queueRooms.Put((*[queueRoom]item)((*list)[:queueRoom]))
+	}
+	*list = nil
 }
 
-// keptItems is how long a queue may be that an idle listener keeps.
-const keptItems = 1
+// queueRoom is how many items a queue has room for at first.
+const queueRoom = 4
+
+var queueRooms = sync.Pool{New: func() any { return new([queueRoom]item) }}
 
 // merge returns how many of the deltas at the head of a list may be passed over,
 // because another of the same run follows at once and can be told from where the

@@ -173,12 +173,12 @@ func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) (
 // dialect's to say.
 func (l *Listener) query() parley.ReplayQuery {
 	who := l.who.Load()
-	q := parley.ReplayQuery{Org: l.feed.org, Member: who.ID, Keys: []string{parley.PrincipalKey(who.ID)}, All: l.readsOrg(who)}
+	q := parley.ReplayQuery{Org: l.feed.org, Member: who.ID, Keys: []string{parley.PrincipalKey(who.ID)}, All: l.readsOrg(who.rights)}
 	l.imu.RLock()
 	defer l.imu.RUnlock()
 	for _, s := range l.interests.named {
 		c := s.group
-		if c.kind == channelName && (c.text != parley.ChannelConversation || who.reads) {
+		if c.kind == channelName && (c.text != parley.ChannelConversation || who.rights.has(reads)) {
 			q.Keys = append(q.Keys, parley.ChannelKey(c.text))
 		}
 	}

@@ -7,10 +7,11 @@ import parley "github.com/parley-chat/parley"
 type person struct {
 	id        parley.PrincipalID
 	listeners []*Listener
-	at        int        // its place in feed.present, where it listens
-	in        []*members // the conversations in memory in which it has or had a stay
-	recent    recent     // what was told to it by name
-	serial    uint64     // of the last event it was counted for
+	only      [1]*Listener // where listeners is while it is one: in the same line of memory
+	at        int          // its place in feed.present, where it listens
+	in        []*members   // the conversations in memory in which it has or had a stay
+	recent    recent       // what was told to it by name
+	serial    uint64       // of the last event it was counted for
 }
 
 // person returns who has an id, known from now on.
@@ -28,6 +29,7 @@ func (p *person) comes(f *feed, l *Listener) {
 	if len(p.listeners) == 0 {
 		p.at = len(f.present)
 		f.present = append(f.present, p)
+		p.listeners = p.only[:0]
 	}
 	p.listeners = append(p.listeners, l)
 }

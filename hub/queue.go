@@ -185,6 +185,9 @@ func (l *Listener) push(it item) {
 		}
 	}
 	l.owed += len(it.frames)
+	if l.queue == nil {
+		l.queue = queueRooms.Get().(*[queueRoom]item)[:0]
+	}
 	l.queue = append(l.queue, it)
 }
 

@@ -216,7 +216,7 @@ func (f *feed) cut(list []*entry, n int) ([]*entry, parley.Position) {
 // conversations are among them: which of their facts are told without a
 // subscription is the dialect's to say.
 func (f *feed) keysFor(l *Listener, after uint64) (lists [][]*entry, total int) {
-	if l.readsOrg(l.who.Load()) {
+	if l.readsOrg(l.who.Load().rights) {
 		return nil, 0
 	}
 	f.lists = f.lists[:0]

@@ -70,65 +70,76 @@ func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listene
 		return
 	}
 	l.serial = f.serial
-	who := l.who.Load()
-	view, ok := l.may(who, en, st)
-	if !ok {
-		return
-	}
-	if l.selects(who, en.event, l.called(f, en.event.Position.Offset)) {
+	view, ok := l.may(l.rights, en, st)
+	if ok && l.selects(en.event, l.called(f, en.event.Position.Offset)) {
 		hear(l, view)
 	}
 }
 
 // heard decides the same of a listener alone, for an entry of the past.
 func (l *Listener) heard(en *entry, st *standing) (parley.View, bool) {
-	who := l.who.Load()
-	view, ok := l.may(who, en, st)
-	return view, ok && l.selects(who, en.event, l.asked(en))
+	view, ok := l.may(l.who.Load().rights, en, st)
+	return view, ok && l.selects(en.event, l.asked(en))
 }
 
 // selects reports whether a listener that may hear an event is told it: what it
 // asked for, and what its surface tells of its own accord, but for what it said
 // itself.
-func (l *Listener) selects(who *identity, e *parley.Event, asked bool) bool {
-	if s := l.hub.traits[l.dialect].selects; s != nil {
-		asked = s.Select(e, who.ID, asked)
+func (l *Listener) selects(e *parley.Event, asked bool) bool {
+	if s := l.feed.h.traits[l.dialect].selects; s != nil {
+		asked = s.Select(e, l.who.Load().ID, asked)
 	}
 	return asked && !l.own(e)
 }
 
-// identity is a principal with what its scopes allow, asked for at every event.
+// identity is a principal with what its scopes allow.
 type identity struct {
 	*parley.Principal
-	reads      bool // conversations at all
-	readsAll   bool // those of two and internal messages too
-	readsOrg   bool // conversations it is not in
-	memory     bool
-	offerings  bool
-	subscribes bool // to all other channels
+	rights rights
 }
+
+// rights are what scopes allow, asked for at every event. The order is that of
+// rightsOf.
+type rights uint8
+
+const (
+	reads      rights = 1 << iota // conversations at all
+	readsAll                      // those of two and internal messages too
+	readsOrg                      // conversations it is not in
+	memories                      // the channel of memory events
+	offerings                     // that of offerings
+	subscribes                    // all other channels
+)
 
 func newIdentity(p *parley.Principal) *identity {
-	return &identity{
-		Principal: p,
-		reads:     p.Can(parley.ScopeConversationsRead),
-		readsAll:  p.Can(parley.ScopeConversationsReadAll), readsOrg: p.Can(parley.ScopeOrgRead),
-		memory: p.Can(parley.ScopeMemoryRead), offerings: p.Can(parley.ScopeOfferingsRead),
-		subscribes: p.Can(parley.ScopeEventsSubscribe),
-	}
+	return &identity{p, rightsOf(p)}
 }
 
-// hearsChannel is MayHear for an identity.
-func (i *identity) hearsChannel(channel string) bool {
+func rightsOf(p *parley.Principal) (r rights) {
+	for i, scope := range [...]parley.Scope{
+		parley.ScopeConversationsRead, parley.ScopeConversationsReadAll, parley.ScopeOrgRead,
+		parley.ScopeMemoryRead, parley.ScopeOfferingsRead, parley.ScopeEventsSubscribe,
+	} {
+		if p.Can(scope) {
+			r |= 1 << i
+		}
+	}
+	return r
+}
+
+func (r rights) has(right rights) bool { return r&right != 0 }
+
+// hearsChannel is MayHear for rights.
+func (r rights) hearsChannel(channel string) bool {
 	switch channel {
 	case parley.ChannelConversation:
-		return i.reads
+		return r.has(reads)
 	case parley.ChannelMemory:
-		return i.memory
+		return r.has(memories)
 	case parley.ChannelOffering:
-		return i.offerings
+		return r.has(offerings)
 	}
-	return i.subscribes
+	return r.has(subscribes)
 }
 
 // named is the standing of one whom an event of no conversation names: it was
@@ -137,16 +148,16 @@ var named = &standing{in: true}
 
 // may decides access. st is how the listener's principal stands to the event's
 // conversation; nil, or named, where it has none.
-func (l *Listener) may(who *identity, en *entry, st *standing) (parley.View, bool) {
+func (l *Listener) may(r rights, en *entry, st *standing) (parley.View, bool) {
 	e := en.event
 	if e.Conversation.IsZero() {
-		return parley.ViewPublic, mayHearOf(who, en, st == named)
+		return parley.ViewPublic, l.mayHearOf(r, en, st == named)
 	}
-	if st == nil || st.kind == "" || !who.reads {
+	if st == nil || st.kind == "" || !r.has(reads) {
 		return parley.ViewPublic, false
 	}
-	internal := who.readsAll || st.internal
-	if !st.in && (!l.readsOrg(who) || st.ofTwo() && !internal) {
+	internal := r.has(readsAll) || st.internal
+	if !st.in && (!l.readsOrg(r) || st.ofTwo() && !internal) {
 		return parley.ViewPublic, false
 	}
 	if internal {
@@ -158,19 +169,19 @@ func (l *Listener) may(who *identity, en *entry, st *standing) (parley.View, boo
 // mayHearOf decides access to an event that belongs to no conversation: its
 // targets, where it has any, are all who hear it, and on a channel they need its
 // scope like everyone else. target says that the principal is known to be one.
-func mayHearOf(who *identity, en *entry, target bool) bool {
+func (l *Listener) mayHearOf(r rights, en *entry, target bool) bool {
 	e := en.event
-	if len(e.Targets) > 0 && !target && !slices.Contains(e.Targets, who.ID) {
+	if len(e.Targets) > 0 && !target && !slices.Contains(e.Targets, l.who.Load().ID) {
 		return false
 	}
-	return en.scopeOf() == parley.PrincipalScope || who.hearsChannel(e.Channel)
+	return en.scopeOf() == parley.PrincipalScope || r.hearsChannel(e.Channel)
 }
 
 // readsOrg reports whether the listener hears conversations it is not in: with
 // org:read, and by patterns only. The events surface always filters by membership
 // (contracts.md section 9).
-func (l *Listener) readsOrg(who *identity) bool {
-	if !who.readsOrg {
+func (l *Listener) readsOrg(r rights) bool {
+	if !r.has(readsOrg) {
 		return false
 	}
 	l.imu.RLock()
@@ -180,7 +191,9 @@ func (l *Listener) readsOrg(who *identity) bool {
 
 // MayHear reports whether a principal's scopes allow it to hear a channel of the
 // events surface.
-func MayHear(p *parley.Principal, channel string) bool { return newIdentity(p).hearsChannel(channel) }
+func MayHear(p *parley.Principal, channel string) bool {
+	return rightsOf(p).hearsChannel(channel)
+}
 
 // own reports whether the listener's own Conn caused the event: it is not told
 // of what it said itself.
