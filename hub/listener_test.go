@@ -272,6 +272,33 @@ func TestAHistoryIsForgottenInTime(t *testing.T) {
 	})
 }
 
+// A message that is spelled as it is written is not told again after a history,
+// though a later one of its conversation has been queued meanwhile.
+func TestAHistoryIsRememberedForWhatWaits(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		w.say("an answer")
+		r := w.run.row
+		w.store.commit(&parley.Event{Type: parley.MessageCreated, Conversation: talk(), Body: &parley.MessageBody{Message: parley.Message{
+			ID: r.Message, Sender: "agent", Content: w.run.text, Run: &parley.RunRef{ID: r.ID, Status: parley.RunCompleted, After: r.After},
+		}}})
+		ear := w.attach(nil)
+		sub := toTalk()
+		err := ear.SubscribeWithHistory(&sub, parley.Subscribed{Request: sub}, func() ([]parley.Message, error) {
+			return w.store.messages[talk()], nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ear.expect("Subscribed", "History an answer", "start", "delta 0 an answer")
+		w.relay()
+		w.post("more")
+		ear.expect("3 message.created more")
+		w.store.with(func() { w.store.runs[r.ID].Status = parley.RunCompleted })
+	})
+}
+
 // A history that takes many writes is whole before the first event.
 func TestNoEventBeforeTheEndOfALongHistory(t *testing.T) {
 	within(t, func(t *testing.T) {
@@ -342,7 +369,7 @@ func TestTargetsNeedTheScopeOfTheChannel(t *testing.T) {
 			w.relay()
 		}
 		remember()
-		ada.expect("2 memory.created")
+		ada.expect("2 memory.created {}")
 		fewer := user("ada")
 		fewer.Scopes = parley.NewScopes(parley.ScopeEventsSubscribe)
 		ada.Refresh(fewer)

@@ -83,6 +83,7 @@ func (l *Listener) took(it *item) {
 	if it.at.Offset != 0 {
 		l.at = it.at
 		l.told = it.at
+		l.forgetHistory()
 	}
 }
 

@@ -103,10 +103,16 @@ func (l *Listener) skipped(e *parley.Event) bool {
 	if !ok {
 		return false
 	}
-	told := l.past.skip[e.Conversation].seqs
-	if !told.has(b.Seq) {
-		if told.passed(b.Seq) {
-			delete(l.past.skip, e.Conversation) // messages come in the order of their seq
+	told, ok := l.past.skip[e.Conversation]
+	if !ok {
+		return false
+	}
+	if !told.seqs.has(b.Seq) {
+		if told.seqs.passed(b.Seq) && (told.end == 0 || e.Position.Offset < told.end) {
+			// Messages come in the order of their seq. Those before this one may still wait
+			// in the queue, or be read again.
+			told.end = e.Position.Offset
+			l.past.skip[e.Conversation] = told
 		}
 		return false
 	}
