@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"math/rand/v2"
+	"slices"
 	"testing/synctest"
 
 	parley "github.com/parley-chat/parley"
@@ -16,6 +17,8 @@ const (
 	kindNamed         // conversations by name
 	kindBot           // the same, on a surface that ends streams
 	kindTopics        // patterns
+	kindMixed         // all of these, much of it, without streams
+	kinds
 )
 
 // client is someone who connects again and again, with the last cursor it got.
@@ -37,16 +40,21 @@ type client struct {
 	l         *Listener
 	node      *simNode
 	origin    string
-	woken     atomic.Bool // Wake was called
-	more      bool        // Next said so
-	reading   bool        // Next is at work
-	heldBack  bool        // resume is to come
-	inHistory bool        // a history is being read
-	base      uint64      // nothing at or below it is owed
-	perhapsTo uint64      // nor surely at or below this
-	checked   uint64      // all that is owed up to here was told
+	w         *simWriter
+	lazy      int    // it reads once in so many times
+	reading   bool   // Next is at work
+	heldBack  bool   // resume is to come
+	inHistory bool   // a history is being read
+	base      uint64 // nothing at or below it is owed
+	perhapsTo uint64 // nor surely at or below this
+	checked   uint64 // all that is owed up to here was told
 	last      uint64
 	spans     []span
+	eras      []era // who it was before its principal was refreshed
+	since     int   // tick
+	blipsOwed []owedBlip
+	blipsGot  map[int]int
+	lastBlip  int // tick of the last that was in no conversation
 	got       map[uint64]bool
 	history   map[[2]uint64]bool
 	texts     map[uint64]string // of the runs it heard begin
@@ -55,50 +63,114 @@ type client struct {
 
 func (s *sim) newClient() *client {
 	n := len(s.clients)
-	c := &client{sim: s, name: fmt.Sprintf("client %d", n), kind: n % 4, origins: map[string]bool{}, answered: map[uint64]bool{}}
-	if n >= 4 {
-		c.kind = s.rng.IntN(4)
+	c := &client{sim: s, name: fmt.Sprintf("client %d", n), kind: n % kinds, origins: map[string]bool{}, answered: map[uint64]bool{}}
+	if n >= kinds {
+		c.kind = s.rng.IntN(kinds)
 	}
-	scopes := [][]parley.Scope{
-		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe},
-		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeMemoryRead},
-		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead},
-		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead, parley.ScopeConversationsReadAll},
-	}
-	c.who = parley.Principal{Org: testOrg, ID: pick(s.rng, simPeople), Kind: parley.KindUser, Scopes: parley.NewScopes(pick(s.rng, scopes)...)}
+	c.who = parley.Principal{Org: testOrg, ID: pick(s.rng, simPeople), Kind: parley.KindUser, Scopes: c.scopes()}
 	if c.kind == kindBot && s.rng.IntN(4) == 0 {
 		c.who.ID = simAgent
 	}
 	return c
 }
 
+// scopes makes up what a client may.
+func (c *client) scopes() parley.Scopes {
+	list := pick(c.sim.rng, [][]parley.Scope{
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeMemoryRead},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead},
+		{parley.ScopeConversationsRead, parley.ScopeEventsSubscribe, parley.ScopeOrgRead, parley.ScopeConversationsReadAll},
+		{parley.ScopeConversationsRead, parley.ScopeConversationsReadAll},
+		{parley.ScopeEventsSubscribe, parley.ScopeMemoryRead, parley.ScopeOrgRead},
+	})
+	if c.kind == kindMixed { // org:read reaches by patterns what may be asked for by name then
+		list = slices.DeleteFunc(slices.Clone(list), func(s parley.Scope) bool { return s == parley.ScopeOrgRead })
+	}
+	return parley.NewScopes(list...)
+}
+
+// era is who a client was, as to what was told up to an offset, and perhaps up to
+// another.
+type era struct {
+	who       parley.Principal
+	to, maybe uint64
+}
+
+// refresh gives the client another token.
+func (c *client) refresh() {
+	who := c.who
+	if c.kind != kindBot { // which outcomes it is told then the model cannot say
+		who.Scopes = c.scopes()
+	}
+	place, now := c.place()
+	c.eras = append(c.eras, era{c.who, place, now})
+	c.who = who
+	c.l.Refresh(&who)
+	c.blipsOwed = nil
+	c.sim.trace("%s is refreshed: %v", c.name, who.Scopes.List())
+}
+
 // clientReads lets one client's writer run once.
 func (s *sim) clientReads() {
-	if c := pick(s.rng, s.clients); c.l != nil && c.due() && !c.reading {
+	if c := pick(s.rng, s.clients); c.l != nil && c.due() && !c.reading && s.rng.IntN(c.lazy) == 0 {
 		c.read(false)
 	}
 }
 
 // due reports whether the writer has been told that there is something.
-func (c *client) due() bool { return c.more || c.woken.Load() }
+func (c *client) due() bool { return c.w.due() }
 
-// read takes what Next gives; with cut, the connection breaks somewhere in it.
+// read takes what Next gives, or Ready where that is enough; with cut, the
+// connection breaks somewhere in it.
 func (c *client) read(cut bool) {
-	l := c.l
+	c.absorb()
+	l, w := c.l, c.w
 	c.reading = true
-	c.woken.Store(false)
-	data, more, err := l.Next(context.WithValue(context.Background(), duringNext{}, true), nil)
+	dst := w.begin()
+	var data []byte
+	var more, wait bool
+	var err error
+	if c.sim.rng.IntN(3) == 0 {
+		data, more, wait = l.Ready(dst)
+	}
+	if len(data) <= len(dst) {
+		data, more, err = l.Next(context.WithValue(context.Background(), duringNext{}, true), dst)
+	}
+	w.finish(more || wait || err != nil)
 	c.reading = false
 	if c.l != l {
 		return // it went away meanwhile; nothing was written
 	}
+	data = c.sim.kept.keep(data[len(dst):])
 	if err != nil && !errors.Is(err, parley.ErrUnavailable) {
 		c.sim.fatalf("%s: next: %v", c.name, err)
 	}
-	c.more = more || err != nil
 	if cut {
 		data = data[:c.sim.rng.IntN(len(data)+1)]
+	} else {
+		c.whole(data)
 	}
+	c.hearAll(data)
+}
+
+// absorb hears what the hub had written.
+func (c *client) absorb() {
+	if c.l == nil {
+		return
+	}
+	data := c.w.heard()
+	c.whole(data)
+	c.hearAll(data)
+}
+
+func (c *client) whole(data []byte) {
+	if n := len(data); n > 0 && data[n-1] != '\n' {
+		c.sim.fatalf("%s is handed a part of a frame: %q", c.name, data)
+	}
+}
+
+func (c *client) hearAll(data []byte) {
 	for _, l := range readLines(c.sim.t, data) {
 		c.sim.trace("%s: %+v", c.name, l)
 		c.hear(l)
@@ -130,6 +202,8 @@ func (s *sim) clientActs() {
 		c.l.TellCursor()
 	case n < 17:
 		c.l.Say(parley.Pong{})
+	case n < 18:
+		c.refresh()
 	}
 }
 
@@ -147,9 +221,11 @@ func (c *client) attach() {
 		c.origin = fmt.Sprintf("conn%d", s.store.newID())
 		c.origins[c.origin] = true
 	}
+	w := &simWriter{kept: &s.kept, rng: rand.New(rand.NewPCG(s.seed, 100+s.store.newID())), temper: pick(s.rng, tempers)}
+	who := c.who
 	cfg := ListenerConfig{
-		Principal: &c.who, Dialect: [...]string{"events", "topics", "bot", "topics"}[c.kind], Origin: c.origin,
-		Writer:     wakes(func() { c.woken.Store(true) }),
+		Principal: &who, Dialect: [...]string{"events", "topics", "bot", "topics", "events"}[c.kind], Origin: c.origin,
+		Writer:     w,
 		AckCursors: c.kind == kindTopics,
 	}
 	resume := c.cursor != "" && s.rng.IntN(5) > 0
@@ -171,7 +247,12 @@ func (c *client) attach() {
 		}
 		return
 	}
-	c.l, c.more, c.spans, c.got, c.history = l, true, nil, map[uint64]bool{}, nil
+	c.l, c.w, c.lazy = l, w, pick(s.rng, []int{1, 1, 2, 10})
+	c.spans, c.eras, c.got, c.history = nil, nil, map[uint64]bool{}, nil
+	c.since, c.blipsOwed, c.blipsGot, c.lastBlip = s.tick, nil, map[int]int{}, 0
+	w.mu.Lock()
+	w.listener, w.woken = l, true
+	w.mu.Unlock()
 	c.forgetRuns()
 	c.over = map[uint64]bool{}
 	c.base, c.perhapsTo, c.last = c.applied(), 0, 0
@@ -183,7 +264,7 @@ func (c *client) attach() {
 	c.checked = c.base
 	c.heldBack = l.Held()
 	if c.kind == kindEvents {
-		c.spans = []span{{c.wishes[0], c.base, forEver, 0}}
+		c.spans = []span{{sub: c.wishes[0], from: c.base, to: forEver}}
 	}
 	s.trace("%s (%s) attaches to %s at %d, resume %t, held %t", c.name, c.who.ID, c.node.name, c.base, resume, c.heldBack)
 }
@@ -202,6 +283,7 @@ func (c *client) detach() {
 		return
 	}
 	c.sim.trace("%s leaves at %d", c.name, c.at)
+	c.absorb()
 	c.l.Detach()
 	c.l = nil
 }
@@ -226,7 +308,7 @@ func (c *client) resume(n int) {
 	var acks []parley.Reply
 	for _, w := range c.wishes {
 		acks = append(acks, parley.Subscribed{Request: w})
-		c.spans = append(c.spans, span{w, c.base, forEver, 0})
+		c.note(w, c.base)
 	}
 	c.l.Resume(c.wishes, acks)
 	c.heldBack = false
@@ -259,8 +341,67 @@ func (c *client) wish() parley.Subscribe {
 			patterns = append(patterns, p)
 		}
 		return parley.Subscribe{Ref: fmt.Sprintf("r%d", s.rng.IntN(3)), Interest: parley.Interest{Patterns: patterns}}
+	case kindMixed:
+		return c.anything()
+	}
+	if c.kind == kindNamed && len(s.runs) > 0 && s.rng.IntN(6) == 0 {
+		return parley.Subscribe{Interest: parley.Interest{Runs: []parley.RunID{pick(s.rng, s.runs).row.ID}}}
 	}
 	return parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{conversation}}}
+}
+
+// anything makes up one or more things of one sort.
+func (c *client) anything() parley.Subscribe {
+	s := c.sim
+	var i parley.Interest
+	switch s.rng.IntN(4) {
+	case 0:
+		for range 1 + s.rng.IntN(3) {
+			i.Channels = append(i.Channels, pick(s.rng, []string{"app", "lab", "void", parley.ChannelMemory, parley.ChannelConversation}))
+		}
+	case 1, 2:
+		for range 1 + s.rng.IntN(12) {
+			id := pick(s.rng, s.conversations).id
+			if s.rng.IntN(3) == 0 {
+				id = id2conv(1_000_000 + s.rng.Uint64N(30)) // there is none
+			}
+			i.Conversations = append(i.Conversations, id)
+		}
+	default:
+		for range 1 + s.rng.IntN(3) {
+			p, err := parley.ParsePattern(pick(s.rng, []string{
+				"events.org_test.*.*.*.*", "events.org_test.app.*.*.*", "events.org_test.lab.*.changed.*", "events.org_test.*.thing.*.*",
+				"events.org_test.app.custom.bare.*", "events.org_test.*.*.*." + pick(s.rng, s.conversations).id.String(),
+				"events.org_test.*.*.*.*.channel.app", "events.org_test.app.*.*.*.conversation.*", "events.*.app.*.*.*.channel.*",
+			}))
+			if err != nil {
+				s.fatalf("%v", err)
+			}
+			i.Patterns = append(i.Patterns, p)
+		}
+		return parley.Subscribe{Ref: fmt.Sprintf("r%d", s.rng.IntN(5)), Interest: i}
+	}
+	return parley.Subscribe{Interest: i}
+}
+
+// note notes an interest from an offset on: each name for itself, because it may
+// be taken back alone.
+func (c *client) note(w parley.Subscribe, from uint64) {
+	add := func(ref string, i parley.Interest) {
+		c.spans = append(c.spans, span{sub: parley.Subscribe{Ref: ref, Interest: i}, from: from, to: forEver})
+	}
+	for _, name := range w.Interest.Channels {
+		add("", parley.Interest{Channels: []string{name}})
+	}
+	for _, id := range w.Interest.Conversations {
+		add("", parley.Interest{Conversations: []parley.ConversationID{id}})
+	}
+	for _, id := range w.Interest.Runs {
+		add("", parley.Interest{Runs: []parley.RunID{id}})
+	}
+	if len(w.Interest.Patterns) > 0 {
+		add(w.Ref, parley.Interest{Patterns: w.Interest.Patterns})
+	}
 }
 
 // subscribe asks for one thing more, or again.
@@ -282,7 +423,7 @@ func (c *client) noteSubscribed(w parley.Subscribe, from uint64) {
 	if w.Ref != "" {
 		c.noteReplaced(w)
 	}
-	c.spans = append(c.spans, span{w, from, forEver, 0})
+	c.note(w, from)
 	c.wishes = append(c.wishes, w)
 }
 
@@ -297,12 +438,13 @@ func (c *client) noteReplaced(w parley.Subscribe) {
 		}
 	}
 	c.wishes = kept
+	c.sim.tick++
 	for i := range c.spans {
 		s := &c.spans[i]
 		if s.sub.Ref != w.Ref || s.to != forEver {
 			continue
 		}
-		s.to, s.maybe = place, now
+		s.to, s.maybe, s.ended = place, now, c.sim.tick
 		// A pattern that is named again goes on without a gap.
 		again := s.sub
 		again.Interest.Patterns = nil
@@ -314,7 +456,7 @@ func (c *client) noteReplaced(w parley.Subscribe) {
 			}
 		}
 		if len(again.Interest.Patterns) > 0 {
-			c.spans = append(c.spans, span{again, s.from, forEver, 0})
+			c.spans = append(c.spans, span{sub: again, from: s.from, to: forEver})
 		}
 	}
 }
@@ -330,31 +472,32 @@ func (c *client) place() (told, applied uint64) {
 }
 
 func (c *client) unsubscribe() {
-	if c.kind == kindEvents || len(c.wishes) == 0 || c.heldBack || c.reading {
+	if c.kind == kindEvents || len(c.wishes) == 0 || c.heldBack || c.reading && c.kind != kindMixed {
 		return
 	}
 	w := pick(c.sim.rng, c.wishes)
 	place, now := c.place()
-	same := func(o parley.Subscribe) bool {
-		if w.Ref != "" {
-			return o.Ref == w.Ref
-		}
-		return o.Interest.Conversations[0] == w.Interest.Conversations[0]
-	}
+	un := parley.Unsubscribe{Ref: w.Ref, Interest: w.Interest}
 	var kept []parley.Subscribe
 	for _, o := range c.wishes {
-		if !same(o) {
+		if o = without(o, &un); !o.Interest.Empty() {
 			kept = append(kept, o)
 		}
 	}
 	c.wishes = kept
+	c.sim.tick++
 	for i := range c.spans {
-		if s := &c.spans[i]; same(s.sub) && s.to == forEver {
-			s.to, s.maybe = place, now
+		if s := &c.spans[i]; s.to == forEver {
+			if left := without(s.sub, &un); left.Interest.Empty() {
+				s.to, s.maybe, s.ended = place, now, c.sim.tick
+			}
 		}
 	}
-	un := parley.Unsubscribe{Ref: w.Ref, Interest: w.Interest}
+	c.sim.trace("%s unsubscribes from %+v at %d..%d", c.name, un, place, now)
 	c.l.Unsubscribe(&un, parley.Unsubscribed{Request: un})
+	if c.kind == kindMixed {
+		return
+	}
 	// Which streams end for it here the model cannot say.
 	c.read(false)
 	c.detach()
@@ -367,11 +510,12 @@ func (c *client) subscribeWithHistory() {
 	if c.kind != kindBot && c.kind != kindNamed || c.heldBack || s.nested {
 		return
 	}
-	w := c.wish()
-	conversation := w.Interest.Conversations[0]
+	conversation := pick(s.rng, s.conversations).id
+	w := parley.Subscribe{Interest: parley.Interest{Conversations: []parley.ConversationID{conversation}}}
 	w.HasAfterSeq, w.AfterSeq = true, uint64(s.rng.IntN(5))
 	c.noteSubscribed(w, c.applied())
 	err := c.l.SubscribeWithHistory(&w, parley.Subscribed{Request: w}, func() ([]parley.Message, error) {
+		c.absorb()
 		s.nested, c.inHistory = true, true
 		defer func() { s.nested, c.inHistory = false, false }()
 		for range s.rng.IntN(6) {
@@ -385,7 +529,8 @@ func (c *client) subscribeWithHistory() {
 			for _, f := range list {
 				m, ok := f.event.Body.(*parley.MessageBody)
 				internal, in := f.hearers[c.who.ID]
-				if ok && in && f.event.Conversation == conversation && m.Seq > w.AfterSeq && (internal || !m.Internal) {
+				internal = internal || c.who.Can(parley.ScopeConversationsReadAll)
+				if ok && in && c.who.Can(parley.ScopeConversationsRead) && f.event.Conversation == conversation && m.Seq > w.AfterSeq && (internal || !m.Internal) {
 					out = append(out, m.Message)
 				}
 			}
@@ -407,16 +552,8 @@ func (c *client) settle() {
 	if c.heldBack {
 		c.resume(1)
 	}
-	for n := 0; c.due(); n++ {
-		if n > 10_000 {
-			s.fatalf("%s is never done", c.name)
-		}
-		nested := s.nested
-		s.nested = true
-		c.read(false)
-		s.nested = nested
-		synctest.Wait()
-	}
+	c.readAll()
+	c.checkBlips()
 	c.checkUpTo(uint64(len(s.facts)), "all is quiet")
 	for _, f := range s.facts {
 		if end, ok := f.event.Body.(*parley.RunBody); ok && c.expects(f) == surely {
@@ -425,6 +562,41 @@ func (c *client) settle() {
 			}
 		}
 	}
+}
+
+// readAll reads while there is something.
+func (c *client) readAll() {
+	if c.l == nil || c.reading {
+		return
+	}
+	s := c.sim
+	nested := s.nested
+	s.nested = true
+	c.absorb()
+	for n := 0; c.due(); n++ {
+		if n > 10_000 {
+			s.fatalf("%s is never done", c.name)
+		}
+		c.read(false)
+		synctest.Wait()
+		c.absorb()
+	}
+	s.nested = nested
+}
+
+// without is an interest without what is taken back.
+func without(w parley.Subscribe, un *parley.Unsubscribe) parley.Subscribe {
+	if un.Ref != "" && w.Ref == un.Ref {
+		w.Interest.Patterns = nil
+	}
+	w.Interest.Channels = lacking(w.Interest.Channels, un.Interest.Channels)
+	w.Interest.Conversations = lacking(w.Interest.Conversations, un.Interest.Conversations)
+	w.Interest.Runs = lacking(w.Interest.Runs, un.Interest.Runs)
+	return w
+}
+
+func lacking[E comparable](list, gone []E) []E {
+	return slices.DeleteFunc(slices.Clone(list), func(e E) bool { return slices.Contains(gone, e) })
 }
 
 // restored notes that the log was taken back.
@@ -443,10 +615,7 @@ func (c *client) reloaded() {
 	if c.l == nil {
 		return
 	}
-	for c.due() {
-		c.read(false)
-		synctest.Wait()
-	}
+	c.readAll()
 	if c.reloads == 0 {
 		c.sim.fatalf("%s is not told to reload", c.name)
 	}

@@ -15,7 +15,7 @@ type lineDialect struct {
 	name string
 	// ends: see EndsStreams. Such a dialect tells new conversations unasked.
 	ends bool
-	// plain has no frames for streams and typing, as the events surface.
+	// plain has no frames for streams and typing.
 	plain bool
 }
 
@@ -28,7 +28,7 @@ func (d lineDialect) Select(e *parley.Event, _ parley.PrincipalID, asked bool) b
 }
 
 func (d lineDialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
-	if d.plain && (e.Class != parley.Durable || e.Type == parley.RunEnded) {
+	if d.plain && (e.Class == parley.RunLogged || e.Type == parley.RunEnded || e.Type == parley.TypingStarted) {
 		return dst
 	}
 	var conversation, cursor string
@@ -52,6 +52,10 @@ func (d lineDialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []b
 		return fmt.Appendf(dst, "\t%d\t%d\t%q", run, b.Seq, b.Content)
 	case *parley.TypingBody:
 		return fmt.Appendf(dst, "\t0\t0\t%q", b.Principal)
+	case *parley.ToolBody:
+		return fmt.Appendf(dst, "\t%d\t0\t\"\"", num(b.Run))
+	case *parley.PublishedBody:
+		return fmt.Appendf(dst, "\t0\t0\t%q", b.Data)
 	}
 	return append(dst, "\t0\t0\t\"\""...)
 }

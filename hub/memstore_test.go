@@ -80,7 +80,9 @@ func (s *memStore) commit(events ...*parley.Event) {
 		s.lastID++
 		e.ID, e.Org, e.Class = parley.EventID(id[numbered](s.lastID)), testOrg, parley.Durable
 		if !e.Conversation.IsZero() {
-			e.Channel = parley.ChannelConversation
+			if e.Channel == "" {
+				e.Channel = parley.ChannelConversation
+			}
 			c := s.conversations[e.Conversation]
 			e.ChangeSeq = 1
 			if c != nil {

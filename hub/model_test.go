@@ -30,6 +30,7 @@ const (
 type span struct {
 	sub             parley.Subscribe
 	from, to, maybe uint64
+	ended           int // tick; zero while it lasts
 }
 
 const forEver = ^uint64(0)
@@ -42,11 +43,8 @@ func (c *client) expects(f *fact) owed {
 	if offset <= c.base {
 		return never
 	}
-	internal, allowed := c.access(f)
-	if !allowed || e.Internal && !internal {
-		return never
-	}
-	if c.kind == kindEvents && e.Type == parley.RunEnded {
+	allowed := c.allows(f)
+	if allowed == never || c.plain() && e.Type == parley.RunEnded {
 		return never
 	}
 	answer := c.asked(e, offset)
@@ -62,28 +60,71 @@ func (c *client) expects(f *fact) owed {
 	if f.erased || offset <= c.perhapsTo {
 		return perhaps
 	}
-	return answer
+	return min(answer, allowed)
 }
 
-// access says whether the principal may hear the fact, and what is internal.
-func (c *client) access(f *fact) (internal, allowed bool) {
+// plain reports whether the client's surface has no streams.
+func (c *client) plain() bool { return c.kind == kindEvents || c.kind == kindMixed }
+
+// whoAt lists who the client may have been when a fact was told.
+func (c *client) whoAt(offset uint64) (list []*parley.Principal) {
+	for i := range c.eras {
+		if offset <= c.eras[i].maybe {
+			list = append(list, &c.eras[i].who)
+		}
+		if offset <= c.eras[i].to {
+			return list
+		}
+	}
+	return append(list, &c.who)
+}
+
+// allows says whether the client may hear a fact.
+func (c *client) allows(f *fact) owed {
+	n, list := 0, c.whoAt(f.event.Position.Offset)
+	for _, who := range list {
+		if internal, allowed := c.accessOf(who, f); allowed && (internal || !f.event.Internal) {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return never
+	case len(list):
+		return surely
+	}
+	return perhaps
+}
+
+// seesAs reports whether the client may hear a fact in a view.
+func (c *client) seesAs(f *fact, internal bool) bool {
+	return slices.ContainsFunc(c.whoAt(f.event.Position.Offset), func(who *parley.Principal) bool {
+		sees, allowed := c.accessOf(who, f)
+		return allowed && sees == internal
+	})
+}
+
+// accessOf says whether a principal may hear the fact, and what is internal.
+func (c *client) accessOf(who *parley.Principal, f *fact) (internal, allowed bool) {
 	e := f.event
-	all := c.who.Can(parley.ScopeConversationsReadAll)
+	all := who.Can(parley.ScopeConversationsReadAll)
 	switch {
+	case !e.Conversation.IsZero() && !who.Can(parley.ScopeConversationsRead):
+		return false, false
 	case !e.Conversation.IsZero():
-		internal, in := f.hearers[c.who.ID]
+		internal, in := f.hearers[who.ID]
 		if !in {
-			reads := c.kind == kindTopics && c.who.Can(parley.ScopeOrgRead)
+			reads := c.kind == kindTopics && who.Can(parley.ScopeOrgRead)
 			ofTwo := f.kind == parley.KindDirect || f.kind == parley.KindAgentDirect
 			return all, reads && (!ofTwo || all)
 		}
 		return internal || all, true
-	case len(e.Targets) > 0 && !slices.Contains(e.Targets, c.who.ID):
+	case len(e.Targets) > 0 && !slices.Contains(e.Targets, who.ID):
 		return false, false
 	case e.Channel == parley.ChannelMemory:
-		return false, c.who.Can(parley.ScopeMemoryRead)
+		return false, who.Can(parley.ScopeMemoryRead)
 	}
-	return false, true
+	return false, who.Can(parley.ScopeEventsSubscribe)
 }
 
 // asked says whether an interest named the event when it happened.
@@ -108,6 +149,9 @@ func (c *client) asked(e *parley.Event, offset uint64) owed {
 
 func names(i *parley.Interest, e *parley.Event) bool {
 	if slices.Contains(i.Channels, e.Channel) || !e.Conversation.IsZero() && slices.Contains(i.Conversations, e.Conversation) {
+		return true
+	}
+	if run, ok := runOf(e); ok && slices.Contains(i.Runs, run) {
 		return true
 	}
 	topic := parley.TopicOf(e)
@@ -136,6 +180,10 @@ func (c *client) hear(l line) {
 		c.history[[2]uint64{l.conversation, l.n}] = true
 	case string(parley.StreamStarted), string(parley.StreamDelta), string(parley.TypingStarted), string(parley.ToolCalled):
 		c.hearLive(l)
+	case "thing.changed", "thing.moved", "bare", string(parley.MemoryCreated):
+		if l.offset == 0 {
+			c.hearBlip(l)
+		}
 	}
 	if l.cursor != "" {
 		c.hearCursor(l)
@@ -161,7 +209,10 @@ func (c *client) hearDurable(l line) {
 	if c.expects(f) == never {
 		s.fatalf("%s (%s) must not hear offset %d, %s in %d; base %d, spans %+v", c.name, c.who.ID, l.offset, l.kind, l.conversation, c.base, c.spans)
 	}
-	if internal, _ := c.access(f); internal != (l.view == "internal") && !f.event.Conversation.IsZero() {
+	if text, ok := textOf(f.event); ok && text != l.text {
+		s.fatalf("%s hears offset %d as %q, it says %q", c.name, l.offset, l.text, text)
+	}
+	if !c.seesAs(f, l.view == "internal") && !f.event.Conversation.IsZero() {
 		s.fatalf("%s hears offset %d in view %s", c.name, l.offset, l.view)
 	}
 	if l.kind == string(parley.MessageCreated) && c.history[[2]uint64{l.conversation, l.n}] {
@@ -225,13 +276,50 @@ func (c *client) hearLive(l line) {
 			}
 		}
 	}
-	for _, m := range s.store.stays[id2conv(l.conversation)] {
+	c.checkPresent(l)
+	if e := liveEvent(l); l.kind != string(parley.StreamDelta) && !slices.ContainsFunc(c.spans, func(s span) bool { return names(&s.sub.Interest, e) }) {
+		s.fatalf("%s hears %s of %d, which it never asked for", c.name, l.kind, l.conversation)
+	}
+}
+
+// liveEvent is as much of the event that a line tells as interests look at.
+func liveEvent(l line) *parley.Event {
+	e := &parley.Event{
+		Org: testOrg, Type: parley.EventType(l.kind), Channel: parley.ChannelConversation,
+		Conversation: id2conv(l.conversation), Body: &parley.TypingBody{},
+	}
+	if l.run != 0 {
+		e.Body = &parley.RunBody{Run: id2run(l.run)}
+	}
+	return e
+}
+
+// textOf is what a fact says, where all of its frames say it.
+func textOf(e *parley.Event) (string, bool) {
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		return b.Content, true
+	case *parley.PublishedBody:
+		return string(b.Data), true
+	}
+	return "", false
+}
+
+// checkPresent holds what is not stored, of a conversation, against who is there.
+func (c *client) checkPresent(l line) {
+	can := func(s parley.Scope) bool {
+		return c.who.Can(s) || slices.ContainsFunc(c.eras, func(e era) bool { return e.who.Can(s) })
+	}
+	if !can(parley.ScopeConversationsRead) {
+		c.sim.fatalf("%s hears %s of %d, and may not read", c.name, l.kind, l.conversation)
+	}
+	for _, m := range c.sim.store.stays[id2conv(l.conversation)] {
 		if m.Principal == c.who.ID && (m.Open() || m.To > l.changeSeq) {
 			return
 		}
 	}
-	if c.kind != kindTopics || !c.who.Can(parley.ScopeOrgRead) {
-		s.fatalf("%s hears %s of %d, where it is not", c.name, l.kind, l.conversation)
+	if c.kind != kindTopics || !can(parley.ScopeOrgRead) {
+		c.sim.fatalf("%s hears %s of %d, where it is not", c.name, l.kind, l.conversation)
 	}
 }
 

@@ -57,6 +57,9 @@ type sim struct {
 	hostile bool // the log may be restored, trimmed and erased
 	nested  bool
 	step    int
+	tick    int // counts what is delivered of blips and what interests end
+	blips   []*blip
+	kept    kept
 	mu      sync.Mutex  // guards run texts, which answers to requests read
 	slow    atomic.Bool // what feeds read of the store takes its time
 }
@@ -65,6 +68,9 @@ type simNode struct {
 	name string
 	hub  *Hub
 	bus  *simBus
+	// passed are the blips that were delivered here: when for the first time, and how
+	// often.
+	passed map[int]*passage
 }
 
 type simConversation struct {
@@ -83,6 +89,14 @@ type simRun struct {
 
 var simPeople = []parley.PrincipalID{"ada", "bob", "cy", "dee", "eve"}
 
+// simCrowd are people without a connection: they make conversations large.
+var simCrowd = func() (all []parley.PrincipalID) {
+	for n := range 24 {
+		all = append(all, parley.PrincipalID(fmt.Sprint("crowd", n)))
+	}
+	return all
+}()
+
 const simAgent = parley.PrincipalID("agent")
 
 func newSim(t *testing.T, seed uint64) *sim {
@@ -90,10 +104,19 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s.store.onRead = s.interfere
 	limits := parley.DefaultLimits()
 	limits.QueueFrames = 1 + s.rng.IntN(12)
-	limits.RingEvents = 2 + s.rng.IntN(40)
+	limits.QueueBytes = pick(s.rng, []int{1, 200, 1500, 64 << 10})
+	limits.RingEvents = 1 + s.rng.IntN(40)
+	limits.RingBytes = pick(s.rng, []int{1, 5 << 10, 30 << 10, 64 << 20})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d, step %d: QueueFrames %d, QueueBytes %d, RingEvents %d, RingBytes %d",
+				seed, s.step, limits.QueueFrames, limits.QueueBytes, limits.RingEvents, limits.RingBytes)
+		}
+	})
 	for _, name := range []string{"n1", "n2"} {
-		n := &simNode{name: name, bus: newSimBus()}
+		n := &simNode{name: name, bus: newSimBus(), passed: map[int]*passage{}}
 		n.bus.answer = s.snapshot
+		n.bus.passing = func(data []byte, times int) { s.passing(n, data, times) }
 		n.hub = New(Config{
 			Store: s.store, Bus: n.bus, Limits: limits, Frame: frameLine,
 			Dialects: []parley.Dialect{lineDialect{name: "events", plain: true}, lineDialect{name: "bot", ends: true}, lineDialect{name: "topics"}},
@@ -104,7 +127,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 		t.Cleanup(n.hub.Close)
 		s.nodes = append(s.nodes, n)
 	}
-	for range 8 {
+	for range 6 + s.rng.IntN(8) {
 		s.clients = append(s.clients, s.newClient())
 	}
 	return s
@@ -157,6 +180,8 @@ func (s *sim) run(steps int) {
 	for _, c := range s.clients {
 		c.detach()
 	}
+	s.checkFeeds(true)
+	s.kept.check(s)
 	time.Sleep(linger + time.Second)
 	for _, n := range s.nodes {
 		n.hub.mu.Lock()
@@ -176,10 +201,13 @@ func (s *sim) one() {
 		do     func()
 	}
 	ops := [...]op{
-		{20, s.post}, {3, s.createConversation}, {8, s.changeMembers}, {6, s.publish},
+		{20, s.post}, {3, s.createConversation}, {10, s.changeMembers}, {12, s.publish}, {8, s.publishBlip},
 		{4, s.startRun}, {20, s.delta}, {2, s.tool}, {3, s.endRun}, {4, s.typing},
 		{25, s.relay}, {60, s.deliver}, {100, s.clientReads}, {50, s.clientActs},
 		{4, s.advance}, {3, s.trouble},
+	}
+	if !s.nested && s.rng.IntN(4000) == 0 {
+		s.absence()
 	}
 	total := 0
 	for _, o := range ops {
@@ -193,6 +221,9 @@ func (s *sim) one() {
 		}
 	}
 	synctest.Wait()
+	for _, c := range s.clients {
+		c.absorb()
+	}
 }
 
 func pick[T any](rng *rand.Rand, list []T) T { return list[rng.IntN(len(list))] }
@@ -211,6 +242,12 @@ func (s *sim) createConversation() {
 		if s.rng.IntN(2) == 0 {
 			c.members[p] = pick(s.rng, []parley.Role{parley.RoleOwner, parley.RoleMember})
 			body.Members = append(body.Members, parley.MemberBody{Principal: p, Kind: parley.KindUser, Role: c.members[p]})
+		}
+	}
+	if s.rng.IntN(3) == 0 {
+		for _, p := range simCrowd[:s.rng.IntN(len(simCrowd)+1)] {
+			c.members[p] = parley.RoleMember
+			body.Members = append(body.Members, parley.MemberBody{Principal: p, Kind: parley.KindUser, Role: parley.RoleMember})
 		}
 	}
 	s.conversations = append(s.conversations, c)
@@ -248,6 +285,9 @@ func (s *sim) post() {
 func (s *sim) changeMembers() {
 	c := pick(s.rng, s.conversations)
 	p := pick(s.rng, simPeople)
+	if s.rng.IntN(8) == 0 {
+		p = pick(s.rng, simCrowd)
+	}
 	role, in := c.members[p]
 	if in {
 		// The one who leaves hears it: it is among the hearers still.
@@ -259,16 +299,34 @@ func (s *sim) changeMembers() {
 	s.commit(c, &parley.Event{Type: parley.MemberJoined, Body: &parley.MemberBody{Principal: p, Role: c.members[p]}})
 }
 
-// publish tells a memory or custom event, to all or to some.
+// publish tells a memory or custom event: to all, to some, or in a conversation.
 func (s *sim) publish() {
-	e := &parley.Event{Type: "thing.changed", Channel: "app", Body: &parley.PublishedBody{Data: parley.RawJSON(`{}`)}}
-	if s.rng.IntN(2) == 0 {
+	c, e := s.published(fmt.Sprintf(`{"step":%d}`, s.step))
+	s.commit(c, e)
+}
+
+// published makes up an event of the customer's own, and the conversation that it
+// is in, nil for none.
+func (s *sim) published(data string) (*simConversation, *parley.Event) {
+	if s.rng.IntN(40) == 0 { // more than a part of an arena's chunk
+		data = data[:len(data)-1] + `,"pad":"` + strings.Repeat("x", 7000+s.rng.IntN(5000)) + `"}`
+	}
+	e := &parley.Event{
+		Type:    pick(s.rng, []parley.EventType{"thing.changed", "thing.moved", "bare"}),
+		Channel: pick(s.rng, []string{"app", "app", "lab"}), Body: &parley.PublishedBody{Data: parley.RawJSON(data)},
+	}
+	switch s.rng.IntN(6) {
+	case 0:
+		return pick(s.rng, s.conversations), e
+	case 1:
 		e.Type, e.Channel = parley.MemoryCreated, parley.ChannelMemory
 	}
 	if s.rng.IntN(3) == 0 {
-		e.Targets = []parley.PrincipalID{pick(s.rng, simPeople), pick(s.rng, simPeople)}
+		for range 1 + s.rng.IntN(3) {
+			e.Targets = append(e.Targets, pick(s.rng, append(simPeople, simCrowd[0])))
+		}
 	}
-	s.commit(nil, e)
+	return nil, e
 }
 
 func (s *sim) startRun() {
@@ -410,6 +468,24 @@ func (s *sim) deliver() {
 	}
 }
 
+// absence has everybody leave for a while, while the log goes on: within the time
+// that feeds linger, or beyond it.
+func (s *sim) absence() {
+	for _, c := range s.clients {
+		if !c.reading {
+			c.detach()
+		}
+	}
+	nested := s.nested
+	s.nested = true
+	for range s.rng.IntN(40) {
+		pick(s.rng, []func(){s.post, s.publish, s.changeMembers, s.relay, s.deliver})()
+		synctest.Wait()
+	}
+	s.nested = nested
+	time.Sleep(pick(s.rng, []time.Duration{time.Second, time.Minute, linger - time.Millisecond, linger, linger + time.Minute}))
+}
+
 func (s *sim) advance() {
 	time.Sleep(time.Duration(s.rng.IntN(1500)) * time.Millisecond)
 }
@@ -501,6 +577,9 @@ func (s *sim) settle() {
 	for _, c := range s.clients {
 		c.settle()
 	}
+	s.settleBlips()
+	s.checkFeeds(false)
+	s.kept.check(s)
 	for _, n := range s.nodes {
 		if err := n.hub.Ready(); err != nil {
 			s.fatalf("%s: %v", n.name, err)

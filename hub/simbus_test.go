@@ -18,6 +18,8 @@ type simBus struct {
 	last int
 
 	log, live []simMessage
+	// passing, where not nil, is told of what is delivered and how often, before it is.
+	passing func(data []byte, times int)
 
 	mu sync.Mutex // guards what answers use
 	// answer gives a snapshot of a run; false where its owner does not answer.
@@ -110,6 +112,9 @@ func (b *simBus) take(prefix string, queue *[]simMessage, rng *rand.Rand, chaos 
 		}
 	}
 	b.mu.Unlock()
+	if b.passing != nil && len(fns) > 0 {
+		b.passing(m.data, times)
+	}
 	for range times {
 		for _, fn := range fns {
 			fn(m.data)
