@@ -264,9 +264,9 @@ func (f *feed) inspect(empty bool) (problem string) {
 		return problem
 	case len(byKey) > 0:
 		return fmt.Sprintf("%d log keys of the ring's entries are not known", len(byKey))
-	case empty && len(f.groups)+f.patterns.size+len(f.present)+len(f.readers)+len(f.ahead) > 0:
+	case empty && f.groups.size()+f.patterns.size+len(f.present)+len(f.readers)+len(f.ahead) > 0:
 		return fmt.Sprintf("of those who left are left %d groups, %d patterns, %d persons, %d readers, %d ahead",
-			len(f.groups), f.patterns.size, len(f.present), len(f.readers), len(f.ahead))
+			f.groups.size(), f.patterns.size, len(f.present), len(f.readers), len(f.ahead))
 	case empty && (f.patterns.root.any != nil || len(f.patterns.root.children) > 0):
 		return "the trie of patterns is not empty"
 	}
