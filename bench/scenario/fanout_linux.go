@@ -60,9 +60,9 @@ func lone(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, err
 }
 
 // manyWindow is how many messages are under way for each conversation; they take
-// turns. With more, peers put several messages of one conversation into a frame,
-// which no chat does.
-const manyWindow = 1
+// turns. With one nothing can be put together; with more than two, peers put
+// several messages of one conversation into a frame, which no chat does.
+const manyWindow = 2
 
 // many is the case nearest to chat: many conversations with few in each.
 func many(ctx context.Context, set *Settings, p peer.Peer) ([]report.Figure, error) {

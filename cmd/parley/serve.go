@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -35,6 +37,7 @@ func (c *serveCmd) Run(p *program) error {
 	if err != nil {
 		return err
 	}
+	collectLess()
 	out := logging.NewBuffer(p.stderr)
 	defer out.Close()
 	log := logging.New(out, cfg.LogFormat, cfg.LogLevel)
@@ -53,6 +56,15 @@ func (c *serveCmd) Run(p *program) error {
 	<-ctx.Done()
 
 	return stop(context.Background(), s, cfg.DrainTimeout, log)
+}
+
+// collectLess lets the heap of a busy server grow to three times what is live
+// before it is collected, unless GOGC says otherwise: a tenth of a core under
+// load. A quiet one is tidied besides.
+func collectLess() {
+	if _, said := os.LookupEnv("GOGC"); !said {
+		debug.SetGCPercent(200)
+	}
 }
 
 // stop drains a server for at most the time given, or until ctx ends. What was
