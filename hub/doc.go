@@ -1,8 +1,9 @@
 // Package hub knows who hears an event on this node: its connections and their
 // interests. For each org with a Conn here it runs one feed, which applies the
 // org's log in order and resolves each event to listeners; each event is encoded
-// once per dialect and view. A listener that is not at the feed's place reads
-// what lies between from memory or the store, at its own pace (ADR 1).
+// once per dialect and view. A listener that is not at the feed's place is given
+// what lies between from the feed's ring, or reads it from the store, at its own
+// pace (ADR 1, ADR 14).
 //
 // The hub decides what is told to whom. Sockets are conn's.
 package hub
