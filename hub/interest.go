@@ -220,7 +220,10 @@ func (in *interests) added(list []*seat, s *seat) []*seat {
 
 func (in *interests) removed(list []*seat, s *seat) []*seat {
 	delete(in.byName, s.group.name())
-	return swapRemoved(list, slices.Index(list, s))
+	if list = swapRemoved(list, slices.Index(list, s)); len(list) == 0 {
+		return nil // what was in only may be the other list's next
+	}
+	return list
 }
 
 // size counts what is asked for.

@@ -77,6 +77,7 @@ func (s *sim) passing(n *simNode, data []byte, times int) {
 	}
 	p.last = s.tick
 	p.times += times
+	s.trace("blip %d comes to %s %d times: %s on %s in %d", number, n.name, times, s.blips[number].event.Type, s.blips[number].event.Channel, num(s.blips[number].event.Conversation))
 	b := s.blips[number]
 	if !b.event.Conversation.IsZero() {
 		return // it may have to wait
