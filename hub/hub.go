@@ -63,6 +63,8 @@ type Counters struct {
 	Reloads     atomic.Uint64 // listeners told to reload
 	Pages       atomic.Uint64 // pages read for listeners that are behind
 	Merged      atomic.Uint64 // deltas told as a part of a longer piece
+	Snapshots   atomic.Uint64 // answers told from their beginning to who came later
+	Unheard     atomic.Uint64 // events that are not stored and went past a listener that was behind
 	Encodings   atomic.Uint64 // frames encoded
 	Deliveries  atomic.Uint64 // frames handed to writers
 	Listeners   atomic.Int64  // attached now
@@ -218,6 +220,9 @@ func (h *Hub) remove(f *feed) {
 		delete(h.feeds, f.org)
 	}
 }
+
+// RingBytes is about how much memory the recent events of all feeds take.
+func (h *Hub) RingBytes() int64 { return h.ringWeight.Load() }
 
 // Ready reports nil while every feed can read the store.
 func (h *Hub) Ready() error {

@@ -122,19 +122,20 @@ func (l *Listener) offer(v parley.View) bool {
 		return false
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.full() {
 		l.mu.Unlock()
 		how := l.out.Flush()
 		l.mu.Lock()
 		if l.full() && (how == FlushBlocked || l.overfull()) {
 			l.fallBehind()
-			l.mu.Unlock()
-			return false
 		}
 	}
-	defer l.mu.Unlock()
 	switch {
 	case l.state != live:
+		if l.state == behind && f.telling.event.Class == parley.Ephemeral {
+			l.hub.Unheard.Add(1)
+		}
 		return false
 	case f.telling.plain && l.skipped(f.telling.event):
 		if len(l.queue) == 0 {

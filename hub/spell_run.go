@@ -32,7 +32,11 @@ func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
 	}
 	if upTo = min(upTo, len(text)); n < upTo {
 		l.heardTo(id, upTo)
-		l.hub.Merged.Add(1)
+		if begun {
+			l.hub.Merged.Add(1)
+		} else {
+			l.hub.Snapshots.Add(1)
+		}
 		dst = l.spellMade(dst, r.piece(n, upTo, text))
 	}
 	return dst
