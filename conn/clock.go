@@ -55,18 +55,33 @@ func (w *wheel) phased(interval time.Duration) ticks {
 // start sets what is due first; p is nil for who has not authenticated.
 func (c *Conn) start(p *parley.Principal) {
 	limits, wheel := &c.srv.cfg.Limits, c.srv.wheel
+	held := c.held()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clock[duePing] = wheel.phased(limits.PingInterval)
 	if p == nil {
 		c.clock[dueAuth] = wheel.at(limits.AuthTimeout)
 	} else {
-		c.admitted(p)
+		c.admitted(p, held)
 	}
 	wheel.set(c, c.clock.next())
 }
 
-// schedule changes times under the lock, and the place on the wheel after them.
+// held reports whether the Conn's listener waits for the frame that resumes. Not
+// under mu: a hub's lock comes before it.
+func (c *Conn) held() bool {
+	l := c.listener.Load()
+	return l != nil && l.Held()
+}
+
+// live sets what a Conn that was admitted, or whose token was refreshed, lives by.
+func (c *Conn) live(p *parley.Principal) {
+	held := c.held()
+	c.schedule(func() { c.admitted(p, held) })
+}
+
+// schedule changes times under the lock, and the place on the wheel after them. set
+// calls nothing that takes a lock.
 func (c *Conn) schedule(set func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,8 +89,9 @@ func (c *Conn) schedule(set func()) {
 	c.srv.wheel.set(c, c.clock.next())
 }
 
-// admitted sets what an authenticated Conn lives by. Under mu.
-func (c *Conn) admitted(p *parley.Principal) {
+// admitted sets what an authenticated Conn lives by; held as the method says. Under
+// mu.
+func (c *Conn) admitted(p *parley.Principal, held bool) {
 	limits, wheel := &c.srv.cfg.Limits, c.srv.wheel
 	clock := &c.clock
 	clock[dueAuth], clock[dueIdle], clock[dueWarn], clock[dueExpiry] = 0, 0, 0, 0
@@ -84,7 +100,7 @@ func (c *Conn) admitted(p *parley.Principal) {
 	if c.surface == nil || c.surface.idles {
 		clock[dueIdle] = wheel.at(limits.IdleTimeout)
 	}
-	if l := c.listener.Load(); l != nil && l.Held() && clock[dueResume] == 0 {
+	if held && clock[dueResume] == 0 {
 		clock[dueResume] = wheel.at(limits.ResumeTimeout)
 	}
 	if !p.ExpiresAt.IsZero() {

@@ -75,7 +75,7 @@ func (c *Conn) listen(p *parley.Principal) error {
 	if err := c.attach(p, parley.Interest{}, false); err != nil {
 		return err
 	}
-	c.schedule(func() { c.admitted(p) })
+	c.live(p)
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (c *Conn) authenticate(ctx context.Context, cmd parley.Authenticate) {
 	default:
 		c.principal.Store(p)
 		c.listener.Load().Refresh(p)
-		c.schedule(func() { c.admitted(p) })
+		c.live(p)
 		c.welcome(p)
 	}
 }

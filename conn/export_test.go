@@ -125,3 +125,13 @@ const (
 	MaxOwed      = maxOwed
 	CloseTimeout = closeTimeout
 )
+
+// Say owes a reply to all Conns that listen, as what comes due and what is revoked
+// do.
+func (s *Server) Say(r parley.Reply) {
+	for _, c := range s.list() {
+		if c.listener.Load() != nil {
+			c.say(r)
+		}
+	}
+}
