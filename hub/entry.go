@@ -7,8 +7,8 @@ import (
 )
 
 // entry is one applied event with its encodings, made when first wanted and
-// shared by all listeners. An entry is immutable but for its topic and scope, which
-// the feed's loop owns (or the one listener that read it from the store), and its
+// shared by all listeners. An entry is immutable but for its topic, which the
+// feed's loop owns (or the one listener that read it from the store), and its
 // encodings.
 type entry struct {
 	event *parley.Event
@@ -20,7 +20,6 @@ type entry struct {
 	missing bool // it is a stub
 
 	topic *parley.Topic
-	scope parley.ScopeKind // zero until it was asked for
 
 	mu        sync.Mutex
 	encodings []encoding
@@ -40,14 +39,6 @@ func (e *entry) topicOf() *parley.Topic {
 		e.topic = &t
 	}
 	return e.topic
-}
-
-// scopeOf is whom the event concerns, looked up when first wanted.
-func (e *entry) scopeOf() parley.ScopeKind {
-	if e.scope == 0 {
-		e.scope = e.event.Scope()
-	}
-	return e.scope
 }
 
 // plain reports whether every listener is told the event by the same frame: all
@@ -76,15 +67,26 @@ func (e *entry) weight() int {
 	case *parley.PublishedBody:
 		text = len(b.Data)
 	case *parley.ConversationBody:
-		text = memberWeight * len(b.Members)
+		text = conversationWeight(b)
+	case *parley.MemberBody:
+		text = conversationWeight(b.Conversation)
 	}
-	return entryWeight + 3*text + 16*len(e.event.Targets)
+	return entryWeight + 3*text + targetWeight*len(e.event.Targets)
 }
 
 const (
 	entryWeight  = 1024 // without what is in it
 	memberWeight = 128  // of a member named in an event
+	targetWeight = 64
 )
+
+// conversationWeight is a conversation's part of it; nil is nothing.
+func conversationWeight(b *parley.ConversationBody) int {
+	if b == nil {
+		return 0
+	}
+	return len(b.Title) + len(b.Description) + memberWeight*len(b.Members)
+}
 
 // stub is an entry in place of one that is too heavy to be kept: it says that
 // something was there, and who is to be told it reads it from the store.

@@ -231,12 +231,16 @@ func (f *feed) apply(e *parley.Event, m *members) {
 func (f *feed) wakeAhead() {
 	for l := range f.ahead {
 		l.mu.Lock()
-		if l.at.Offset <= f.applied.Offset {
+		there := l.at.Offset <= f.applied.Offset
+		if there {
 			delete(f.ahead, l)
 			l.ahead = false
 			l.refill()
 			l.signal()
 		}
 		l.mu.Unlock()
+		if there {
+			l.oweRuns()
+		}
 	}
 }

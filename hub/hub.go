@@ -157,7 +157,7 @@ func (h *Hub) feedOf(org parley.OrgID) (*feed, error) {
 		h.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if f == nil {
+	if f == nil || f.failed() { // a failed one goes with its last user: not while all come back at once
 		f = newFeed(h, org)
 		h.feeds[org] = f
 		h.wg.Add(1)

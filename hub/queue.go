@@ -210,7 +210,12 @@ func (l *Listener) say(it item) {
 func (l *Listener) forget() {
 	l.turn++
 	for _, it := range l.queue {
-		if _, is := it.what.(parley.Reply); is {
+		switch what := it.what.(type) {
+		case *owedRun:
+			if what.upTo == forgotten {
+				delete(l.runs, what.run.id())
+			}
+		case parley.Reply:
 			it.at = parley.Position{}
 			l.replies = append(l.replies, it)
 		}

@@ -167,14 +167,15 @@ func (l *Listener) may(r rights, en *entry, st *standing) (parley.View, bool) {
 }
 
 // mayHearOf decides access to an event that belongs to no conversation: its
-// targets, where it has any, are all who hear it, and on a channel they need its
-// scope like everyone else. target says that the principal is known to be one.
+// targets, where it has any, are all who hear it, and they need the scope of its
+// channel like everyone else; who is there is told on that of conversations. target
+// says that the principal is known to be one.
 func (l *Listener) mayHearOf(r rights, en *entry, target bool) bool {
 	e := en.event
 	if len(e.Targets) > 0 && !target && !slices.Contains(e.Targets, l.who.Load().ID) {
 		return false
 	}
-	return en.scopeOf() == parley.PrincipalScope || r.hearsChannel(e.Channel)
+	return r.hearsChannel(e.Channel)
 }
 
 // readsOrg reports whether the listener hears conversations it is not in: with
