@@ -226,6 +226,7 @@ func (c *Conn) flush(rest []byte) {
 			return
 		case errors.Is(err, hub.ErrClosed):
 			c.close(parley.CodeDraining, "the server is going away")
+			c.hurry()
 		case err != nil:
 			if !c.hurry() {
 				c.pause()
