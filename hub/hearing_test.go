@@ -122,3 +122,19 @@ func TestTheRingWeighsMembersAndTargets(t *testing.T) {
 		}
 	}
 }
+
+// A listener that went is not kept by the person it listened for, who is still
+// here by another.
+func TestAPersonKeepsNoListenerThatWent(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := w.attach(nil), w.attach(nil)
+		first.Detach()
+		p := second.person
+		second.feed.do(func() {
+			if len(p.listeners) != 1 || p.listeners[0] != second.Listener || p.only[0] == first.Listener {
+				t.Errorf("%d listeners are here, and the one that went is kept: %t", len(p.listeners), p.only[0] == first.Listener)
+			}
+		})
+	})
+}

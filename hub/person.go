@@ -31,7 +31,9 @@ func (p *person) comes(f *feed, l *Listener) {
 		f.present = append(f.present, p)
 		p.listeners = p.only[:0]
 	}
-	p.listeners = append(p.listeners, l)
+	if p.listeners = append(p.listeners, l); len(p.listeners) > 1 {
+		p.only[0] = nil // it is elsewhere now, and may go before the person does
+	}
 }
 
 func (p *person) goes(f *feed, l *Listener) {
