@@ -31,7 +31,7 @@ func (c *Conn) Flush() hub.Flushed {
 		return c.state()
 	}
 	if c.raw == nil {
-		c.apart(nil)
+		c.apart(nil, false)
 		return hub.FlushBusy
 	}
 	w := c.srv.direct.Get().(*direct)
@@ -66,15 +66,15 @@ func (c *Conn) state() hub.Flushed {
 // writes may have to wait.
 func (c *Conn) hand() {
 	if c.raw == nil {
-		c.apart(nil)
+		c.apart(nil, false)
 		return
 	}
 	c.srv.rounds.add(c)
 }
 
 // apart gives a claimed Conn to a goroutine of its own, which first writes what
-// is left of a write.
-func (c *Conn) apart(rest []byte) {
+// is left of a write; last says that this was the last.
+func (c *Conn) apart(rest []byte, last bool) {
 	c.mu.Lock()
 	ended := c.mute
 	if !ended {
@@ -85,7 +85,7 @@ func (c *Conn) apart(rest []byte) {
 		c.silence()
 		return
 	}
-	go c.flush(rest)
+	go c.flush(rest, last)
 }
 
 // write writes to a claimed Conn until nothing is owed, it would have to wait, or,
@@ -102,7 +102,7 @@ func (c *Conn) write(w *direct, inline bool) hub.Flushed {
 				return hub.FlushDone
 			case left > 0:
 				c.srv.Stalled.Add(1)
-				c.apart(append([]byte(nil), out[len(out)-left:]...))
+				c.apart(append([]byte(nil), out[len(out)-left:]...), end)
 				return hub.FlushBlocked
 			}
 			c.srv.Writes.Add(1)
@@ -116,7 +116,7 @@ func (c *Conn) write(w *direct, inline bool) hub.Flushed {
 			c.srv.rounds.add(c)
 			return hub.FlushBusy
 		case wait:
-			c.apart(nil)
+			c.apart(nil, false)
 			return hub.FlushBusy
 		case c.unclaim(again):
 			return hub.FlushDone
@@ -202,13 +202,17 @@ func (c *Conn) cut(err error) {
 }
 
 // flush is the writer of a Conn that has to wait: for the socket, or for the
-// store. It ends when nothing is owed.
-func (c *Conn) flush(rest []byte) {
+// store. It ends when nothing is owed. rest and last as in apart.
+func (c *Conn) flush(rest []byte, last bool) {
 	defer c.srv.wg.Done()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for {
 		if len(rest) > 0 && !c.writeOut(rest) {
+			return
+		}
+		if last {
+			c.lastWritten()
 			return
 		}
 		out, again, wait, end := c.owed(*buf)
