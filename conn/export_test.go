@@ -32,6 +32,7 @@ func (s *Server) Begin(nc net.Conn, name string, p *parley.Principal, i parley.I
 		}
 		if o.surface != nil {
 			if err := c.attach(p, i, complete); err != nil {
+				c.abandon()
 				return err
 			}
 		}
