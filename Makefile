@@ -11,6 +11,10 @@ BENCH ?= .
 BENCHTIME ?= 1s
 COUNT ?= 1
 
+# How many seeds soak runs of each simulator, and how many steps of each seed.
+HUB_SOAK ?= -hub.seeds=1000 -hub.steps=2000
+CONN_SOAK ?= -conn.seeds=60 -conn.steps=20000
+
 # The packages whose figures bench/README.md keeps.
 BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sqlite ./store/postgres ./bench
 
@@ -18,7 +22,7 @@ BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sq
 GOLANGCI_LINT := 2.15.0
 GOVULNCHECK := v1.8.0
 
-.PHONY: help build peers test race postgres fmt-check vet fuzz bench lint fmt generate vuln cover run clean
+.PHONY: help build peers test race postgres fmt-check vet fuzz soak bench lint fmt generate vuln cover run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +56,10 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
 	done
+
+soak: ## the simulators of hub and conn, a million steps of each and more
+	go test -count=1 -timeout 20m -run '^TestHandOver$$' -v ./hub $(HUB_SOAK)
+	go test -count=1 -timeout 20m -run '^TestWriters$$' -v ./conn $(CONN_SOAK)
 
 bench: ## run the benchmarks: BENCH=pattern BENCHTIME=1s COUNT=1
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem $(BENCH_PACKAGES)
