@@ -1,6 +1,7 @@
 package conn_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
@@ -321,4 +322,27 @@ func TestFrontEnds(t *testing.T) {
 			_ = nc.Close()
 		})
 	})
+}
+
+// Such a header has no end that we would find: net/http answers it, and not only
+// once the client has no more patience.
+func TestFrontDoesNotWaitForTheEndOfALoneLF(t *testing.T) {
+	h := openHouse(t)
+	nc, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	_ = nc.SetDeadline(time.Now().Add(patience / 2))
+	if _, err := io.WriteString(nc, "GET /ws?token=wrong HTTP/1.1\nHost: parley.test\nUpgrade: websocket\nConnection: Upgrade\n\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode < 400 {
+		t.Errorf("answered with %s", answer.Status)
+	}
 }

@@ -126,7 +126,7 @@ func (g *greeting) peek() (ours bool, err error) {
 				g.end = max(was-3, 0) + i + 4
 				return true, nil
 			}
-			if g.n == len(g.buf) {
+			if g.n == len(g.buf) || loneLF(head, was) {
 				return false, nil
 			}
 		}
@@ -137,6 +137,17 @@ func (g *greeting) peek() (ours bool, err error) {
 			return false, err
 		}
 	}
+}
+
+// loneLF reports whether what came from an index on has a line that ends in LF
+// alone: the header may then end so too, and nothing more come.
+func loneLF(head []byte, from int) bool {
+	for i := from; i < len(head); i++ {
+		if head[i] == '\n' && (i == 0 || head[i-1] != '\r') {
+			return true
+		}
+	}
+	return false
 }
 
 // mayAsk reports whether a header, of which this is the beginning, may ask for a
