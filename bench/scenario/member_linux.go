@@ -85,12 +85,31 @@ func (s *session) fill(ctx context.Context, conversations int) error {
 	for i := range members {
 		members[i] = peer.User(i)
 	}
-	for range conversations - s.plan.Topics {
-		if _, err := s.House.Conversation(ctx, token, members); err != nil {
-			return fmt.Errorf("further conversations: %w", err)
+	return s.meanwhile(func() error {
+		for range conversations - s.plan.Topics {
+			if _, err := s.House.Conversation(ctx, token, members); err != nil {
+				return fmt.Errorf("further conversations: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// meanwhile has the connections answer pings while fn takes its time.
+func (s *session) meanwhile(fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+		if err := s.loop.Rest(100 * time.Millisecond); err != nil {
+			<-done
+			return err
 		}
 	}
-	return nil
 }
 
 // oneByOne lets listeners come back, the next when one has all, and returns how
