@@ -31,6 +31,8 @@ func Run(t *testing.T, open func(t *testing.T) parley.Bus) {
 		{"what one publisher says on one subject keeps its order", testOrder},
 		{"a star stands for exactly one token", testWildcard},
 		{"subjects of escaped orgs do not meet", testOrgSubjects},
+		{"own messages are heard once", testOwnOnce},
+		{"each subscriber's message is its own", testOwnApart},
 		{"callbacks of one subscription never overlap", testSequential},
 		{"a slow callback holds up nobody else", testIndependent},
 		{"stop waits for the running callback", testStopWaits},

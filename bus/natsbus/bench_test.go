@@ -97,6 +97,26 @@ func burst(b *testing.B, bus *natsbus.Bus, size int) {
 	b.ReportMetric(float64((cpuTime(b)-began).Nanoseconds())/float64(b.N*size), "cpu-ns/message")
 }
 
+// BenchmarkOther is the time from one node's Publish to another's callback.
+func BenchmarkOther(b *testing.B) {
+	srv := startServer(b, b.TempDir(), server.RANDOM_PORT)
+	one, two := open(b, natsbus.Config{URL: srv.ClientURL()}), open(b, natsbus.Config{URL: srv.ClientURL()})
+	heard := make(chan struct{}, 1)
+	if _, err := two.Subscribe("bench", func(string, string, []byte) { heard <- struct{}{} }); err != nil {
+		b.Fatal(err)
+	}
+	data := make([]byte, 400)
+	b.ReportAllocs()
+	began := cpuTime(b)
+	for b.Loop() {
+		if err := one.Publish("bench", data); err != nil {
+			b.Fatal(err)
+		}
+		<-heard
+	}
+	b.ReportMetric(float64((cpuTime(b)-began).Nanoseconds())/float64(b.N), "cpu-ns/message")
+}
+
 // cpuTime is what this process has used.
 func cpuTime(b *testing.B) time.Duration {
 	var u syscall.Rusage

@@ -7,6 +7,11 @@
 // waits in the store, and what is not would only be late. What is published on a
 // subject while the last of it is still being sent travels as one NATS message (see
 // outbox).
+//
+// What a process says it hears itself without NATS: Publish puts it into the
+// queues of its own subscriptions, and the server does not send it back. Where
+// nobody else can reach the embedded server, it gets nothing but the run log and
+// the roster. docs/decisions/0013-own-messages.md says why.
 package natsbus
 
 import (
@@ -14,8 +19,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,6 +50,12 @@ const (
 	// before messages are dropped.
 	pendingMessages = 64 << 10
 	pendingBytes    = 64 << 20
+	// behindMessages is from where on a publisher lets its subscribers have their
+	// turn, so that on one core a burst does not fill their queues.
+	behindMessages = 1 << 10
+	// inboundMessages is what may have come from NATS and not be in the queue of its
+	// subscription yet, which it only is while the machine is busy elsewhere.
+	inboundMessages = 64 << 10
 )
 
 // Bus is a parley.Bus on NATS. All methods may be called concurrently.
@@ -51,11 +64,18 @@ type Bus struct {
 	log  *slog.Logger
 	srv  *embedded // nil with a URL
 	conn *nats.Conn
-	out  *outbox // nil before the connection
+	asks *asks
 
-	mu      sync.Mutex
-	subs    map[*subscription]struct{}
-	dropped uint64 // by subscriptions that have ended
+	listeners listeners
+	batches   batches
+	dropped   atomic.Uint64 // by the queues of subscriptions
+
+	// Towards others; all nil where nobody else is on the bus.
+	out      *outbox
+	inbound  chan *nats.Msg // what others said; a nil ends receive
+	received chan struct{}  // closed when receive has returned
+	answers  *nats.Subscription
+	once     sync.Once // ends receive
 }
 
 var _ parley.Bus = (*Bus)(nil)
@@ -67,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, log: cfg.Logger, subs: map[*subscription]struct{}{}}
+	b := &Bus{cfg: cfg, log: cfg.Logger, asks: newAsks()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -87,7 +107,48 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		_ = b.Close()
 		return nil, fmt.Errorf("natsbus: the server takes messages of %d bytes; its max_payload must be at least %d", most, parley.MaxBusMessage)
 	}
+	if err := b.meetOthers(); err != nil {
+		_ = b.Close()
+		return nil, fmt.Errorf("natsbus: %w", err)
+	}
 	return b, nil
+}
+
+// alone reports whether nobody else can be on the bus.
+func (b *Bus) alone() bool {
+	return b.cfg.URL == "" && b.cfg.Listen == "" && b.cfg.Cluster.zero()
+}
+
+// meetOthers begins to send to others and to receive from them, unless alone.
+func (b *Bus) meetOthers() (err error) {
+	if b.alone() {
+		return nil
+	}
+	b.out = newOutbox(b.conn.Publish, b.lost)
+	b.inbound, b.received = make(chan *nats.Msg, inboundMessages), make(chan struct{})
+	if b.answers, err = b.conn.ChanSubscribe(b.asks.prefix+"*", b.inbound); err != nil {
+		err = unavailable("subscribe to answers", err)
+	}
+	go b.receive()
+	return err
+}
+
+// receive brings what comes from NATS to whom it is for. It never waits for one
+// of them.
+func (b *Bus) receive() {
+	defer close(b.received)
+	for m := range b.inbound {
+		switch {
+		case m == nil:
+			return
+		case m.Sub != b.answers:
+			b.listeners.receive(m)
+		case nobodyListens(m):
+			b.asks.fail(m.Subject, nats.ErrNoResponders)
+		default:
+			b.asks.take(m.Subject, m.Data)
+		}
+	}
 }
 
 func (b *Bus) connect(ctx context.Context) error {
@@ -100,7 +161,6 @@ func (b *Bus) connect(ctx context.Context) error {
 		conn, err := nats.Connect(b.cfg.URL, b.options()...)
 		if err == nil {
 			b.conn = conn
-			b.out = newOutbox(conn.Publish, b.lost)
 			return nil
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
@@ -117,6 +177,7 @@ func (b *Bus) connect(ctx context.Context) error {
 func (b *Bus) options() []nats.Option {
 	opts := []nats.Option{
 		nats.Name("parley"),
+		nats.NoEcho(), // what this process says it has heard already
 		nats.Timeout(dialTimeout),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // credentials may be changing hands: keep trying
@@ -128,6 +189,7 @@ func (b *Bus) options() []nats.Option {
 		nats.FlusherTimeout(writeTimeout),
 		nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			b.asks.failAll(nats.ErrDisconnected)
 			if err != nil {
 				b.log.Warn("bus: connection lost", "error", err)
 			}
@@ -155,13 +217,36 @@ func (b *Bus) options() []nats.Option {
 	return opts
 }
 
-// Publish sends data, at most parley.MaxBusMessage bytes. It is handed to the
-// network at once and not waited for, together with what else was published on
-// the subject meanwhile; while the bus is not connected it is refused with
-// parley.ErrUnavailable.
+// Publish sends data, at most parley.MaxBusMessage bytes: into the queues of this
+// process's subscriptions, and to others. To them it is handed at once and not
+// waited for, together with what else was published on the subject meanwhile;
+// while the bus is not connected it is refused with parley.ErrUnavailable.
 func (b *Bus) Publish(subject string, data []byte) error {
 	if err := checkMessage(subject, data); err != nil {
 		return err
+	}
+	if !b.conn.IsConnected() {
+		return fmt.Errorf("natsbus: publish on %s: %w", subject, parley.ErrUnavailable)
+	}
+	if b.asks.take(subject, data) {
+		return nil
+	}
+	// The own subscriptions come first: what others say because of a message must
+	// not overtake it.
+	_, behind := b.listeners.publish(subject, "", data)
+	if err := b.send(subject, data); err != nil {
+		return err
+	}
+	if behind {
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// send hands a message to the network, where there are others.
+func (b *Bus) send(subject string, data []byte) error {
+	if b.out == nil {
+		return nil
 	}
 	// An answer goes to who asked, who may be no Bus: it travels as it is.
 	if strings.HasPrefix(subject, nats.InboxPrefix) {
@@ -170,7 +255,7 @@ func (b *Bus) Publish(subject string, data []byte) error {
 		}
 		return nil
 	}
-	if !b.conn.IsConnected() || !b.out.put(subject, data) {
+	if !b.out.put(subject, data) {
 		return fmt.Errorf("natsbus: publish on %s: %w", subject, parley.ErrUnavailable)
 	}
 	return nil
@@ -182,20 +267,6 @@ func (b *Bus) lost(subject string, count int, err error) {
 	b.log.Debug("bus: messages lost", "subject", subject, "count", count, "error", err)
 }
 
-// Request sends data and waits for the first answer until ctx ends.
-// parley.ErrUnavailable where nobody listens, the bus is away or ctx ends; the
-// cause is in the chain as well.
-func (b *Bus) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
-	if err := checkMessage(subject, data); err != nil {
-		return nil, err
-	}
-	m, err := b.conn.RequestWithContext(ctx, subject, data)
-	if err != nil {
-		return nil, unavailable("request on "+subject, err)
-	}
-	return m.Data, nil
-}
-
 // Ready reports nil while the bus is connected, else parley.ErrUnavailable.
 func (b *Bus) Ready() error {
 	if b.conn.IsConnected() {
@@ -205,46 +276,35 @@ func (b *Bus) Ready() error {
 }
 
 // Dropped counts the messages that this process has lost because a subscriber
-// was more than 64 MiB or 64 Ki messages behind; those that came together count as
-// one.
-func (b *Bus) Dropped() uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.dropped
-	for s := range b.subs {
-		n += s.dropped()
-	}
-	return n
-}
+// was more than 64 MiB or 64 Ki messages behind; those that came together from
+// another process count as one.
+func (b *Bus) Dropped() uint64 { return b.dropped.Load() + b.listeners.lost() }
 
 // Close sends what was published, waits for running callbacks (unless called by
 // one), and ends the connection and the embedded server. It may be called more
 // than once.
 func (b *Bus) Close() error {
 	if b.conn != nil {
-		b.out.close()
+		if b.out != nil {
+			b.out.close()
+		}
 		if b.conn.IsConnected() {
 			_ = b.conn.FlushTimeout(flushTimeout)
 		}
 		b.conn.Close()
-		for _, s := range b.open() {
+		b.asks.failAll(nats.ErrConnectionClosed)
+		for _, s := range b.listeners.close() {
 			s.stop()
 		}
+	}
+	if b.inbound != nil {
+		b.once.Do(func() { b.inbound <- nil })
+		<-b.received
 	}
 	if b.srv != nil {
 		b.srv.stop()
 	}
 	return nil
-}
-
-func (b *Bus) open() []*subscription {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	list := make([]*subscription, 0, len(b.subs))
-	for s := range b.subs {
-		list = append(list, s)
-	}
-	return list
 }
 
 // ErrTooLarge says that a message is over parley.MaxBusMessage.

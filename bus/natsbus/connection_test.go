@@ -112,6 +112,25 @@ func TestServerRestart(t *testing.T) {
 	}
 }
 
+// A request does not wait for an answer that the lost connection would have
+// brought.
+func TestALostConnectionEndsRequests(t *testing.T) {
+	srv := startServer(t, t.TempDir(), server.RANDOM_PORT)
+	b := open(t, natsbus.Config{URL: srv.ClientURL()})
+	asked := make(chan struct{}, 1)
+	if _, err := b.Subscribe("mute", func(string, string, []byte) { asked <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := b.Request(t.Context(), "mute", nil)
+		failed <- err
+	}()
+	receive(t, asked)
+	stopServer(srv)
+	wantUnavailable(t, receive(t, failed))
+}
+
 // A subscriber that does not come along loses messages, is told so, and goes on
 // hearing what comes later.
 func TestSlowSubscriberDropsAndCounts(t *testing.T) {

@@ -38,6 +38,27 @@ func TestByURL(t *testing.T) {
 	bustest.Run(t, func(t *testing.T) parley.Bus { return open(t, natsbus.Config{URL: srv.ClientURL()}) })
 }
 
+func TestTwoByURL(t *testing.T) {
+	srv := startServer(t, t.TempDir(), server.RANDOM_PORT)
+	bustest.Pair(t, func(t *testing.T) (one, two parley.Bus) {
+		return open(t, natsbus.Config{URL: srv.ClientURL()}), open(t, natsbus.Config{URL: srv.ClientURL()})
+	})
+}
+
+func TestEmbeddedAndOneByURL(t *testing.T) {
+	bustest.Pair(t, func(t *testing.T) (one, two parley.Bus) {
+		addr := freeAddr(t)
+		one = open(t, natsbus.Config{Dir: t.TempDir(), Listen: addr})
+		return one, open(t, natsbus.Config{URL: "nats://" + addr})
+	})
+}
+
+func TestEmbeddedThatListens(t *testing.T) {
+	bustest.Run(t, func(t *testing.T) parley.Bus {
+		return open(t, natsbus.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	})
+}
+
 func TestEmbeddedRunLog(t *testing.T) {
 	bustest.RunLog(t, func(t *testing.T) parley.RunLog {
 		return openRunLog(t, open(t, natsbus.Config{Dir: t.TempDir()}))

@@ -48,6 +48,16 @@ func (p *pack) wire() []byte {
 	return p.buf
 }
 
+// marked is how a message travels that goes by itself and at once.
+func marked(data []byte) []byte {
+	if len(data) == 0 || data[0] != packMark {
+		return data
+	}
+	var p pack
+	p.add(data)
+	return p.wire()
+}
+
 // messages lists what wire holds, in order. The messages lie within it. errBadPack
 // ends the list where it is damaged or of a later version.
 func messages(wire []byte) iter.Seq2[[]byte, error] {

@@ -11,17 +11,26 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// subscription is one Subscribe. Its messages come on one goroutine, which
-// nats.go starts with it and ends once it is withdrawn.
+// subscription is one Subscribe. What this process says comes straight from
+// Publish and what others say from the connection; both wait in one queue, in the
+// order they came, for the goroutine that calls fn.
 type subscription struct {
-	bus  *Bus
-	fn   func(subject, reply string, data []byte)
-	sub  *nats.Subscription
-	once sync.Once
+	bus     *Bus
+	subject string
+	fn      func(subject, reply string, data []byte)
+	sub     *nats.Subscription // nil where nobody else is on the bus
+	once    sync.Once
 
+	wake    chan struct{} // holds a token while there is something to do
+	done    chan struct{} // closed when fn is not called any more
 	stopped atomic.Bool
 	caller  atomic.Uint64 // the goroutine that calls fn; 0 before the first message
-	running sync.Mutex    // held while fn runs; taken by stop to wait for it
+	// messages and bytes are what waits or is at work.
+	messages, bytes atomic.Int64
+
+	mu     sync.Mutex
+	queue  *batch // nil: nothing waits
+	missed int    // messages dropped since the goroutine last told of it
 }
 
 // Subscribe calls fn for each message on a subject, or a pattern of it, in the
@@ -32,46 +41,115 @@ func (b *Bus) Subscribe(subject string, fn func(subject, reply string, data []by
 	if !validSubject(subject, true) {
 		return nil, fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
-	b.out.flush() // what this process published before is not for it
-	s := &subscription{bus: b, fn: fn}
-	if s.sub, err = b.conn.Subscribe(subject, s.deliver); err != nil {
-		return nil, unavailable("subscribe to "+subject, err)
+	if err := b.Ready(); err != nil {
+		return nil, err
 	}
-	b.mu.Lock()
-	b.subs[s] = struct{}{}
-	b.mu.Unlock()
-	if err := s.activate(); err != nil {
-		s.stop()
-		return nil, unavailable("subscribe to "+subject, err)
+	s := &subscription{
+		bus: b, subject: subject, fn: fn,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if !b.alone() {
+		if s.sub, err = b.conn.ChanSubscribe(subject, b.inbound); err != nil {
+			return nil, unavailable("subscribe to "+subject, err)
+		}
+	}
+	if !b.listeners.add(s) {
+		return nil, unavailable("subscribe to "+subject, nats.ErrConnectionClosed)
+	}
+	go s.run()
+	if !b.alone() {
+		if err := b.conn.FlushTimeout(flushTimeout); err != nil {
+			s.stop()
+			return nil, unavailable("subscribe to "+subject, err)
+		}
 	}
 	return s.stop, nil
 }
 
-func (s *subscription) activate() error {
-	if err := s.sub.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
-		return err
+// push queues a message, or drops it where too much waits. It reports whether so
+// much does that the publisher should let the subscription have its turn.
+func (s *subscription) push(d delivery) (behind bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.messages.Load()
+	switch {
+	case s.stopped.Load():
+		return false
+	case n >= pendingMessages || s.bytes.Load()+int64(len(d.data)) > pendingBytes:
+		s.missed++
+		s.bus.dropped.Add(1)
+		return true
 	}
-	return s.bus.conn.FlushTimeout(flushTimeout)
+	s.messages.Add(1)
+	s.bytes.Add(int64(len(d.data)))
+	if s.queue == nil {
+		s.queue = s.bus.batches.get()
+		s.poke()
+	}
+	s.queue.add(d)
+	return n >= behindMessages
 }
 
-func (s *subscription) deliver(m *nats.Msg) {
-	if s.caller.Load() == 0 {
-		s.caller.Store(goroutineID())
+func (s *subscription) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
 	}
-	for data, err := range messages(m.Data) {
-		if err != nil {
-			s.bus.log.Warn("bus: a message cannot be read", "subject", m.Subject, "error", err)
+}
+
+func (s *subscription) run() {
+	defer close(s.done)
+	for range s.wake {
+		if s.stopped.Load() {
 			return
 		}
-		s.call(m, data)
+		if s.caller.Load() == 0 {
+			s.caller.Store(goroutineID())
+		}
+		q := s.take()
+		if q == nil {
+			continue
+		}
+		for i := range q.list {
+			s.deliver(&q.list[i])
+		}
+		s.bus.batches.put(q)
 	}
 }
 
-func (s *subscription) call(m *nats.Msg, data []byte) {
-	s.running.Lock()
-	defer s.running.Unlock()
+// take is what waits now, nil for nothing.
+func (s *subscription) take() *batch {
+	s.mu.Lock()
+	q, lost := s.queue, s.missed
+	s.queue, s.missed = nil, 0
+	s.mu.Unlock()
+	if lost > 0 {
+		s.bus.log.Warn("bus: a subscriber is too slow", "subject", s.subject, "lost", lost)
+	}
+	return q
+}
+
+func (s *subscription) deliver(d *delivery) {
+	defer func() {
+		s.messages.Add(-1)
+		s.bytes.Add(-int64(len(d.data)))
+	}()
+	if !d.remote {
+		s.call(d, d.data)
+		return
+	}
+	for data, err := range messages(d.data) {
+		if err != nil {
+			s.bus.log.Warn("bus: a message cannot be read", "subject", d.subject, "error", err)
+			return
+		}
+		s.call(d, data)
+	}
+}
+
+func (s *subscription) call(d *delivery, data []byte) {
 	if !s.stopped.Load() {
-		s.fn(m.Subject, m.Reply, data)
+		s.fn(d.subject, d.reply, data)
 	}
 }
 
@@ -80,24 +158,23 @@ func (s *subscription) call(m *nats.Msg, data []byte) {
 func (s *subscription) stop() {
 	s.stopped.Store(true)
 	s.once.Do(s.withdraw)
-	if s.caller.Load() == goroutineID() {
-		return
+	s.poke()
+	if s.caller.Load() != goroutineID() {
+		<-s.done
 	}
-	s.running.Lock()
-	s.running.Unlock() //nolint:staticcheck // waiting is all that is wanted
 }
 
 func (s *subscription) withdraw() {
-	lost := s.dropped()     // unknown once it is withdrawn
-	_ = s.sub.Unsubscribe() // fails only where the connection has ended, and the subscription with it
-	s.bus.mu.Lock()
-	delete(s.bus.subs, s)
-	s.bus.dropped += lost
-	s.bus.mu.Unlock()
+	var lost uint64
+	if s.sub != nil {
+		lost = s.lost()         // unknown once it is withdrawn
+		_ = s.sub.Unsubscribe() // fails only where the connection has ended, and the subscription with it
+	}
+	s.bus.listeners.remove(s, lost)
 }
 
-// dropped counts the messages lost to the pending limits; 0 once withdrawn.
-func (s *subscription) dropped() uint64 {
+// lost counts what nats.go dropped; 0 once withdrawn.
+func (s *subscription) lost() uint64 {
 	n, err := s.sub.Dropped()
 	if err != nil || n < 0 {
 		return 0
