@@ -18,11 +18,14 @@ CONN_SOAK ?= -conn.seeds=60 -conn.steps=20000
 # The packages whose figures bench/README.md keeps.
 BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sqlite ./store/postgres ./bench
 
+# The packages that hold themselves to what they may allocate.
+BUDGET_PACKAGES := . ./auth ./conn ./dialect/... ./engine ./httpd ./hub ./relay ./store/sqlite
+
 # Tools that a check does not need. One place for their versions.
 GOLANGCI_LINT := 2.15.0
 GOVULNCHECK := v1.8.0
 
-.PHONY: help build peers test race postgres fmt-check vet fuzz soak bench lint fmt generate vuln cover run clean
+.PHONY: help build peers test race budgets postgres fmt-check vet fuzz soak bench lint fmt generate vuln cover run clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +36,15 @@ build: ## build bin/parley
 peers: ## build bin/parley-bench-peers, what "parley bench" measures besides
 	go build -C bench/peers -o $(CURDIR)/bin/parley-bench-peers .
 
-test: postgres fmt-check vet race ## the check: formatting, vet, all tests under the race detector
+test: postgres fmt-check vet race budgets ## the check: formatting, vet, all tests under the race detector, budgets
 
 race: ## all tests under the race detector, in random order
 	go test -race -shuffle=on -timeout 20m ./...
+
+# Without the race detector, which allocates and computes on its own account.
+budgets: ## hold hot paths to their allocations and instructions
+	go test -count=1 -run '^(TestAllocationBudget|TestTheCodecAllocatesLittle)$$|^TestDialect$$/^nothing_is_allocated$$' $(BUDGET_PACKAGES)
+	go run ./internal/instructions bench/instructions.txt
 
 # Says in one line which PostgreSQL the tests use. As root on Debian it installs one
 # where there is none. Elsewhere the tests that need it are skipped, unless CI=true.
