@@ -219,6 +219,10 @@ func (c *Conn) flush(rest []byte, last bool) {
 		var err error
 		if wait && len(out) == 0 {
 			out, again, err = c.listener.Load().Next(c.srv.ctx, out)
+			// Reading it may have taken long.
+			if len(out) > 0 && !c.untilFresh() {
+				out, again = nil, true
+			}
 		}
 		if len(out) > 0 && !c.writeOut(out) {
 			return
@@ -241,6 +245,18 @@ func (c *Conn) flush(rest []byte, last bool) {
 			return
 		}
 	}
+}
+
+// untilFresh waits until it is known what has been revoked. It reports false where
+// the Conn ends before that: it is told nothing more.
+func (c *Conn) untilFresh() bool {
+	for !c.srv.fresh() {
+		if c.hurry() || c.srv.ctx.Err() != nil {
+			return false
+		}
+		c.pause()
+	}
+	return true
 }
 
 // hurry has a Conn that closes do so now, without what cannot be read for it. It

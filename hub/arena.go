@@ -1,9 +1,11 @@
 package hub
 
 const (
-	// chunkBytes is how much memory an arena takes at once: what one listener that
-	// does not read can keep from being let go, besides what it is owed.
+	// chunkBytes is how much memory an arena takes at once, when it is in use: what one
+	// listener that does not read can keep from being let go, besides what it is owed.
+	// It begins with firstChunk, and takes twice as much each time.
 	chunkBytes = 32 << 10
+	firstChunk = 2 << 10
 	// frameHeader is the most that a frame adds to its payload, in bytes.
 	frameHeader = 16
 )
@@ -24,7 +26,7 @@ func (a *arena) add(frame func(dst, payload []byte) []byte) []byte {
 		if a.single || need > chunkBytes/4 {
 			return frame(make([]byte, 0, need), a.scratch)
 		}
-		a.chunk = make([]byte, 0, chunkBytes)
+		a.chunk = make([]byte, 0, max(min(2*cap(a.chunk), chunkBytes), firstChunk, 4*need))
 	}
 	from := len(a.chunk)
 	a.chunk = frame(a.chunk, a.scratch)

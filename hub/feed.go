@@ -45,6 +45,7 @@ type feed struct {
 	asking        bool                       // the store is being asked for the head
 	verifying     bool                       // or whether what was applied is still of its log
 	stalled       bool
+	restored      uint64 // counts the times that the log was taken back
 
 	// The event that is told now.
 	serial  uint64   // counts them
@@ -60,7 +61,7 @@ type feed struct {
 }
 
 const (
-	mailboxSize      = 4096
+	mailboxSize      = 1024
 	maxConversations = 50_000
 	maxHeld          = 1024 // events held for one conversation
 	headInterval     = time.Second

@@ -78,6 +78,7 @@ func (f *feed) reload(head parley.Position, reason string) {
 	f.h.cfg.Logger.Error("the store's log is not the one that was told; every connection is told to reload",
 		"org", f.org, "applied", f.applied.Offset, "head", head.Offset)
 	f.applied, f.target, f.parked = head, 0, nil
+	f.restored++
 	f.pages++
 	f.clearRing(head)
 	for _, m := range f.conversations {

@@ -152,26 +152,35 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 		}
 		place.at = at
 	}
-	unknown := false
-	if !l.feed.do(func() {
-		if place.named && place.reload == "" && !l.recognize(&place) {
-			unknown = true
-			return
+	for {
+		unknown, log := false, uint64(0)
+		if !l.feed.do(func() {
+			log = l.feed.restored
+			if unknown = place.named && place.reload == "" && !l.recognize(&place); !unknown {
+				l.register(cfg, place)
+			}
+		}) {
+			return ErrClosed
 		}
-		l.register(cfg, place)
-	}) {
-		return ErrClosed
+		if !unknown {
+			return nil
+		}
+		if err := l.lookUp(&place); err != nil {
+			return err
+		}
+		again := false
+		if !l.feed.do(func() {
+			// What was looked up in a log that was restored meanwhile says nothing.
+			if again = l.feed.restored != log; !again {
+				l.register(cfg, place)
+			}
+		}) {
+			return ErrClosed
+		}
+		if !again {
+			return nil
+		}
 	}
-	if !unknown {
-		return nil
-	}
-	if err := l.lookUp(&place); err != nil {
-		return err
-	}
-	if !l.feed.do(func() { l.register(cfg, place) }) {
-		return ErrClosed
-	}
-	return nil
 }
 
 // resumption is the place that a listener named.

@@ -70,8 +70,9 @@ func testRosterWatch(t *testing.T, r parley.Roster) {
 	heard, _ := watch(t, r)
 	hears(t, heard, "a=1!", "b=2")
 	write(t, r, "a", "3", false)
+	hears(t, heard, "a=3") // a whole page may take the place of what was not heard yet
 	write(t, r, "a", "", true)
-	hears(t, heard, "a=3", "a=!")
+	hears(t, heard, "a=!")
 }
 
 func testRosterVoid(t *testing.T, r parley.Roster) {
