@@ -196,7 +196,7 @@ func (s *sim) clientActs() {
 		c.subscribe()
 	case n < 11:
 		c.unsubscribe()
-	case n < 13 && !c.reading:
+	case n < 13:
 		c.subscribeWithHistory()
 	case n < 15:
 		c.l.TellCursor()
@@ -507,7 +507,7 @@ func (c *client) unsubscribe() {
 // others go on posting.
 func (c *client) subscribeWithHistory() {
 	s := c.sim
-	if c.kind != kindBot && c.kind != kindNamed || c.heldBack || s.nested {
+	if c.kind != kindBot && c.kind != kindNamed || c.heldBack || s.telling {
 		return
 	}
 	conversation := pick(s.rng, s.conversations).id
@@ -516,8 +516,9 @@ func (c *client) subscribeWithHistory() {
 	c.noteSubscribed(w, c.applied())
 	err := c.l.SubscribeWithHistory(&w, parley.Subscribed{Request: w}, func() ([]parley.Message, error) {
 		c.absorb()
-		s.nested, c.inHistory = true, true
-		defer func() { s.nested, c.inHistory = false, false }()
+		nested := s.nested
+		s.nested, s.telling, c.inHistory = true, true, true
+		defer func() { s.nested, s.telling, c.inHistory = nested, false, false }()
 		for range s.rng.IntN(6) {
 			s.one()
 		}

@@ -56,6 +56,7 @@ type sim struct {
 	chaos   int  // one message in so many is mistreated; 0 for none
 	hostile bool // the log may be restored, trimmed and erased
 	nested  bool
+	telling bool // a history is being read
 	step    int
 	tick    int // counts what is delivered of blips and what interests end
 	blips   []*blip
