@@ -217,7 +217,9 @@ func (r *simReader) hear(kind op, payload []byte) {
 		if !r.leaving && !r.draining {
 			r.sim.fatalf("%s is closed: %s", r.name, closeText(string(payload)))
 		}
-		r.write(closeFrame(1000, "")) // else the server waits for it
+		if r.draining || r.sim.rng.IntN(2) == 0 {
+			r.write(closeFrame(1000, "")) // else the server waits for it
+		}
 	default:
 		r.sim.fatalf("%s reads opcode %d", r.name, kind)
 	}

@@ -70,7 +70,7 @@ func newWriterSim(t *testing.T, seed uint64) *writerSim {
 	limits := parley.DefaultLimits()
 	limits.RingEvents, limits.RingBytes = 1+w.rng.IntN(300), 1<<(10+w.rng.IntN(12))
 	limits.QueueFrames, limits.QueueBytes = 1+w.rng.IntN(64), 1<<(8+w.rng.IntN(9))
-	limits.CursorInterval, limits.PingInterval = 200*time.Millisecond, time.Second
+	limits.CursorInterval, limits.PingInterval = 200*time.Millisecond, time.Minute // pings would hide that a writer was not woken
 	limits.PongTimeout, limits.EventsSocketsUser, limits.PrincipalSockets = time.Minute, 1<<20, 1<<20
 	if w.cuts = seed%3 == 0; w.cuts {
 		limits.WriteTimeout = time.Duration(1+w.rng.IntN(100)) * time.Millisecond
@@ -138,6 +138,8 @@ func (w *writerSim) one() {
 		w.store.failing.Store(w.rng.IntN(8) == 0)
 	case n == 153:
 		w.fresh.Store(w.rng.IntN(4) > 0)
+	case n < 155:
+		w.calm()
 	case n < 160:
 		runtime.Gosched()
 	case r.tcp == nil:
@@ -209,6 +211,26 @@ func (w *writerSim) blip() {
 	w.tell("live", w.event(parley.Ephemeral, w.data("blip", w.sent)))
 }
 
+// calm has those whose sockets have room read all that they are owed, while nothing
+// else happens that would wake a writer.
+func (w *writerSim) calm() {
+	w.store.failing.Store(false)
+	w.fresh.Store(true)
+	w.publish(1 + w.rng.IntN(3))
+	last := w.store.len()
+	for _, r := range w.all {
+		for deadline := time.Now().Add(patience); r.tcp != nil && !r.small && !r.leaving && r.nextAfter(r.at, last) != 0; {
+			if r.read(1<<16) > 0 {
+				continue
+			}
+			if time.Now().After(deadline) {
+				w.fatalf("%s waits for offset %d of %d", r.name, r.nextAfter(r.at, last), last)
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
 // settle lets everybody read all that is owed.
 func (w *writerSim) settle() {
 	w.store.failing.Store(false)
@@ -225,6 +247,9 @@ func (w *writerSim) settle() {
 	for {
 		done := true
 		for _, r := range w.all {
+			if r.closed {
+				r.hangUp()
+			}
 			if r.tcp == nil {
 				r.connect()
 			}
