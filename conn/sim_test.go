@@ -21,7 +21,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("conn.seed", 0, "run the simulator of writers with this seed only")
-	simSeeds = flag.Int("conn.seeds", 6, "how many seeds the simulator of writers runs")
+	simSeeds = flag.Int("conn.seeds", 4, "how many seeds the simulator of writers runs")
 	simSteps = flag.Int("conn.steps", 2000, "how many steps it takes with each")
 )
 

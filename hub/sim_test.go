@@ -17,7 +17,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("hub.seed", 0, "run the hand-over simulator with this seed only")
-	simSeeds = flag.Int("hub.seeds", 100, "how many seeds the hand-over simulator runs")
+	simSeeds = flag.Int("hub.seeds", 50, "how many seeds the hand-over simulator runs")
 	simSteps = flag.Int("hub.steps", 2000, "how many steps it takes with each")
 	simTrace = flag.Bool("hub.trace", false, "print what the simulator does")
 )
