@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/dialect/dialecttest"
+	"github.com/parley-chat/parley/internal/race"
 )
 
 // The stored form is a promise: what is written by hand is what encoding/json
@@ -208,6 +209,9 @@ func TestScanValueIsBoundedInDepth(t *testing.T) {
 
 // Counted rather than timed: what the path of a live event may allocate.
 func TestTheCodecAllocatesLittle(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates too")
+	}
 	e := benchEvent()
 	data, err := parley.MarshalEvent(e)
 	if err != nil {

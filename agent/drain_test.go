@@ -114,6 +114,7 @@ func TestADrainDoesNotWaitForWhatWaits(t *testing.T) {
 		}
 		worker, _ := w.worker(w.newEngine("node-2"), func(c *agent.Config) { c.MaxRuns = 1 })
 		w.ask(id, "waits for its turn")
+		time.Sleep(time.Second) // it has the one place before the next comes
 		w.ask(w.session("bot"), "waits for a place")
 		time.Sleep(time.Second)
 		for range 2 { // again is as well
