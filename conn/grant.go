@@ -90,7 +90,13 @@ func (q *inquiry) mayHear(id parley.ConversationID) error {
 	return err
 }
 
+// isIn asks the hub before the store: when all the members of a large conversation
+// come back, each reading of its members would be as long as it is large. What the
+// hub knows may be a moment old, and is asked again at each delivery.
 func (q *inquiry) isIn(id parley.ConversationID) error {
+	if l := q.listener.Load(); l != nil && l.In(id, q.returning) {
+		return nil
+	}
 	p := q.principal.Load()
 	stays, err := q.srv.cfg.Store.Stays(q.ctx, p.Org, id)
 	if err != nil {

@@ -57,3 +57,17 @@ func (f *feed) hearers(e *parley.Event, m *members) (n int) {
 	})
 	return n
 }
+
+// In reports whether the feed knows that the listener's principal is in a
+// conversation, or with past set that it was. False says nothing: the conversation
+// may not be in memory, or a join not applied yet; the store knows. Not to be
+// called by a Writer.
+func (l *Listener) In(id parley.ConversationID, past bool) (in bool) {
+	l.feed.do(func() {
+		if m := l.feed.peek(id); m != nil {
+			i := m.lastOf(l.person)
+			in = i >= 0 && (past || m.stays[i].to == 0)
+		}
+	})
+	return in
+}

@@ -69,3 +69,25 @@ func TestListeningDoesNotWaitForTheStore(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoIsInAConversation(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") })
+		is := func(l *ear, past, want bool) {
+			t.Helper()
+			if got := l.In(talk(), past); got != want {
+				t.Errorf("%s is in it (past %t): %t", l.Principal().ID, past, got)
+			}
+		}
+		is(bob, true, false) // nothing was told there yet: the feed does not know
+		w.post("a")
+		is(bob, false, true)
+		is(eve, true, false)
+		w.store.commit(left("bob"))
+		w.post("b")
+		is(bob, false, false)
+		is(bob, true, true)
+	})
+}
