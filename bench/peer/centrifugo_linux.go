@@ -30,13 +30,7 @@ func (Centrifugo) Missing(env *Env) string {
 
 // Can refuses what is not set up here.
 func (Centrifugo) Can(p *Plan) string {
-	switch {
-	case p.Durable:
-		return "its history is not set up here"
-	case p.TLS:
-		return "without TLS only"
-	}
-	return ""
+	return liveAndPlain(p, "its history is not set up here")
 }
 
 // Start runs the binary.

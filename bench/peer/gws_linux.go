@@ -47,13 +47,7 @@ func (GWS) Missing(env *Env) string { return needsHelper(env) }
 
 // Can refuses what the loop does not have.
 func (GWS) Can(p *Plan) string {
-	switch {
-	case p.Durable:
-		return "it stores nothing"
-	case p.TLS:
-		return "without TLS only"
-	}
-	return ""
+	return liveAndPlain(p, "it stores nothing")
 }
 
 // Start starts the helper.

@@ -19,13 +19,7 @@ func (NATS) Missing(env *Env) string { return needsHelper(env) }
 
 // Can refuses what core NATS does not have.
 func (NATS) Can(p *Plan) string {
-	switch {
-	case p.Durable:
-		return "core NATS stores nothing"
-	case p.TLS:
-		return "without TLS only"
-	}
-	return ""
+	return liveAndPlain(p, "core NATS stores nothing")
 }
 
 // natsPing is what both ends ask to see whether the other lives.

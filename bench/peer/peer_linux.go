@@ -125,6 +125,18 @@ func (t *Target) Stop() {
 	}
 }
 
+// liveAndPlain is Can of a peer that is set up without TLS, and why it does not
+// keep what is published.
+func liveAndPlain(p *Plan, unkept string) string {
+	switch {
+	case p.Durable:
+		return unkept
+	case p.TLS:
+		return "without TLS only"
+	}
+	return ""
+}
+
 // All lists the peers, in the order of a table.
 func All() []Peer {
 	return []Peer{

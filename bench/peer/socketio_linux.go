@@ -35,13 +35,7 @@ func (SocketIO) Missing(env *Env) string {
 
 // Can refuses what it does not have.
 func (SocketIO) Can(p *Plan) string {
-	switch {
-	case p.Durable:
-		return "it stores nothing"
-	case p.TLS:
-		return "without TLS only"
-	}
-	return ""
+	return liveAndPlain(p, "it stores nothing")
 }
 
 // Start runs the server on Node.
