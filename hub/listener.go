@@ -82,7 +82,6 @@ type Listener struct {
 	resumed uint64
 	past    *past // nil for nothing
 
-	hub    *Hub
 	who    atomic.Pointer[identity]
 	out    Writer
 	person *person // the loop's
@@ -122,7 +121,7 @@ func (h *Hub) Attach(cfg ListenerConfig) (*Listener, error) {
 		return nil, fmt.Errorf("attach: %w: %w", parley.ErrUnavailable, err)
 	}
 	l := &Listener{
-		hub: h, feed: f, dialect: h.index[cfg.Dialect], origin: cfg.Origin, out: cfg.Writer,
+		feed: f, dialect: h.index[cfg.Dialect], origin: cfg.Origin, out: cfg.Writer,
 		ackCursors: cfg.AckCursors, tellCursors: cfg.TellCursors, state: live,
 	}
 	l.is(cfg.Principal)
@@ -210,7 +209,7 @@ func (l *Listener) recognize(r *resumption) bool {
 // lookUp checks a place by the store. One that is not of this log gives the
 // reason to reload.
 func (l *Listener) lookUp(r *resumption) error {
-	f, store := l.feed, l.hub.cfg.Store
+	f, store := l.feed, l.feed.h.cfg.Store
 	err := store.CheckCursor(f.ctx, parley.ReplayQuery{Org: f.org}, r.at)
 	if err == nil && l.endsStreams() && r.at.Offset > 0 {
 		var events []*parley.Event
@@ -226,7 +225,7 @@ func (l *Listener) lookUp(r *resumption) error {
 	return err
 }
 
-func (l *Listener) endsStreams() bool { return l.hub.traits[l.dialect].endsStreams }
+func (l *Listener) endsStreams() bool { return l.feed.h.traits[l.dialect].endsStreams }
 
 // outcomeOf returns the run that an event tells the message of: the run's end,
 // which comes after it, is not to be told besides to who was told the message last
@@ -298,8 +297,8 @@ func (l *Listener) Detach() {
 		delete(f.ahead, l)
 		l.person.goes(f, l)
 	})
-	l.hub.Listeners.Add(-1)
-	l.hub.release(f)
+	l.feed.h.Listeners.Add(-1)
+	l.feed.h.release(f)
 }
 
 // Principal is who listens.
@@ -314,7 +313,7 @@ func (l *Listener) reload(head parley.Position, reason string) {
 	if l.state == gone {
 		return
 	}
-	l.hub.Reloads.Add(1)
+	l.feed.h.Reloads.Add(1)
 	l.forget()
 	if l.state == behind || l.state == live {
 		l.goLive()
@@ -326,7 +325,7 @@ func (l *Listener) reload(head parley.Position, reason string) {
 }
 
 func (l *Listener) reloadReply(reason string) parley.Reply {
-	r := parley.Reload{Time: l.hub.cfg.Now(), Reason: reason}
+	r := parley.Reload{Time: l.feed.h.cfg.Now(), Reason: reason}
 	l.imu.RLock()
 	defer l.imu.RUnlock()
 	for _, s := range l.interests.named {

@@ -56,7 +56,7 @@ func (l *Listener) SubscribeWithHistory(sub *parley.Subscribe, ack parley.Reply,
 func (l *Listener) endOf(id parley.ConversationID) uint64 {
 	ctx, cancel := context.WithTimeout(l.feed.ctx, loadTimeout)
 	defer cancel()
-	store := l.hub.cfg.Store
+	store := l.feed.h.cfg.Store
 	c, err := store.Conversation(ctx, l.feed.org, id)
 	if err != nil {
 		return 0

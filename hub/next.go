@@ -42,7 +42,7 @@ func (l *Listener) Ready(dst []byte) (frames []byte, more, wait bool) {
 	if l.state != live && l.state != behind {
 		return dst, false, false
 	}
-	if len(dst) == 0 && len(l.queue) > 0 && l.queue[0].what == nil && (len(l.queue) == 1 || len(l.queue[0].frames) >= l.hub.sizes.soft) {
+	if len(dst) == 0 && len(l.queue) > 0 && l.queue[0].what == nil && (len(l.queue) == 1 || len(l.queue[0].frames) >= l.feed.h.sizes.soft) {
 		it := l.queue[0]
 		l.took(&it)
 		l.dequeue(&l.queue, 1)
@@ -60,7 +60,7 @@ func (l *Listener) waits() bool { return l.state == behind && !l.ahead }
 // drain hands over what a list owes, up to about a soft bound of bytes. Under mu.
 func (l *Listener) drain(dst []byte, list *[]item) []byte {
 	n := 0
-	for n < len(*list) && len(dst) < l.hub.sizes.soft {
+	for n < len(*list) && len(dst) < l.feed.h.sizes.soft {
 		n += l.merge((*list)[n:])
 		it := &(*list)[n]
 		if it.what == nil {

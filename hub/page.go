@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	parley "github.com/parley-chat/parley"
 )
@@ -27,8 +28,8 @@ func (l *Listener) refill() bool {
 		case l.pageFull():
 			return true
 		}
-		l.hub.Pages.Add(1)
-		page, end := f.missed(l, l.read.Offset, l.hub.sizes.page)
+		l.feed.h.Pages.Add(1)
+		page, end := f.missed(l, l.read.Offset, l.feed.h.sizes.page)
 		if end.Offset == 0 {
 			return false
 		}
@@ -40,7 +41,7 @@ func (l *Listener) refill() bool {
 // pageFull reports whether a listener that is behind is owed as much as it may be
 // at once. Under mu.
 func (l *Listener) pageFull() bool {
-	return len(l.queue) >= l.hub.sizes.page || l.owed >= 4*l.hub.sizes.soft
+	return len(l.queue) >= l.feed.h.sizes.page || l.owed >= 4*l.feed.h.sizes.soft
 }
 
 // takeRecent owes what of a page of the ring the listener hears. On the loop,
@@ -70,8 +71,8 @@ func (l *Listener) takeEntry(en *entry, v parley.View, a *arena) {
 		l.push(item{what: &shown{en, v}})
 	case l.skipped(en.event):
 	default:
-		if frame := en.frame(l.hub, a, l.dialect, v); len(frame) > 0 {
-			l.hub.Deliveries.Add(1)
+		if frame := en.frame(l.feed.h, a, l.dialect, v); len(frame) > 0 {
+			l.feed.h.Deliveries.Add(1)
 			l.push(item{frames: frame, at: en.event.Position})
 		}
 	}
@@ -114,12 +115,12 @@ func (l *Listener) page(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case l.hub.reads <- struct{}{}:
-		defer func() { <-l.hub.reads }()
+	case l.feed.h.reads <- struct{}{}:
+		defer func() { <-l.feed.h.reads }()
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", parley.ErrUnavailable, ctx.Err())
 	}
-	l.hub.Pages.Add(1)
+	l.feed.h.Pages.Add(1)
 	events, end, err := l.storePage(ctx, at, applied)
 	if errors.Is(err, parley.ErrGone) {
 		f.do(func() { l.lost(turn) })
@@ -145,8 +146,8 @@ func (l *Listener) lost(turn uint32) {
 // longer kept.
 func (l *Listener) storePage(ctx context.Context, at, applied parley.Position) ([]*parley.Event, parley.Position, error) {
 	q := l.query()
-	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, l.hub.sizes.page
-	store := l.hub.cfg.Store
+	q.After, q.UpTo, q.Limit = at.Offset, applied.Offset, l.feed.h.sizes.page
+	store := l.feed.h.cfg.Store
 	events, completeTo, err := store.Replay(ctx, q)
 	if err != nil {
 		return nil, at, fmt.Errorf("read what a listener missed: %w", err)
@@ -205,13 +206,23 @@ func channelOf(p *parley.Pattern) (channel string, known bool) {
 // whether they belong to conversations. The source of custom events is their
 // channel.
 func ChannelOf(source string) (channel string, ofConversations bool) {
-	for _, spec := range parley.EventSpecs() {
-		if spec.Topic.Source == source {
-			return spec.Channel, spec.Scope == parley.ConversationScope
-		}
+	if spec, ok := sources()[source]; ok {
+		return spec.Channel, spec.Scope == parley.ConversationScope
 	}
 	return source, false
 }
+
+// sources are the first types of event of each source: made once, because it is
+// asked for every pattern of everybody who comes back.
+var sources = sync.OnceValue(func() map[string]parley.EventSpec {
+	first := map[string]parley.EventSpec{}
+	for _, spec := range parley.EventSpecs() {
+		if _, ok := first[spec.Topic.Source]; !ok {
+			first[spec.Topic.Source] = spec
+		}
+	}
+	return first
+})
 
 // takePage owes what the listener hears of a page that was read from the store,
 // which goes up to end.
@@ -224,7 +235,7 @@ func (l *Listener) takePage(ctx context.Context, events []*parley.Event, end par
 		}
 		v, told := l.heard(en, st)
 		if told && en.plain() {
-			en.frame(l.hub, nil, l.dialect, v) // while nobody waits for mu
+			en.frame(l.feed.h, nil, l.dialect, v) // while nobody waits for mu
 		}
 		l.mu.Lock()
 		if l.state != behind || l.turn != turn {
@@ -258,7 +269,7 @@ func (l *Listener) standingAt(ctx context.Context, e *parley.Event) (*standing, 
 	who := l.who.Load().ID
 	r := l.known[e.Conversation]
 	if r == nil || r.through < e.ChangeSeq {
-		read, err := readRoll(ctx, l.hub.cfg.Store, l.feed.org, e.Conversation)
+		read, err := readRoll(ctx, l.feed.h.cfg.Store, l.feed.org, e.Conversation)
 		if err != nil {
 			return nil, err
 		}

@@ -134,7 +134,7 @@ func (l *Listener) offer(v parley.View) bool {
 	switch {
 	case l.state != live:
 		if l.state == behind && f.telling.event.Class == parley.Ephemeral {
-			l.hub.Unheard.Add(1)
+			l.feed.h.Unheard.Add(1)
 		}
 		return false
 	case f.telling.plain && l.skipped(f.telling.event):
@@ -152,19 +152,19 @@ func (l *Listener) offer(v parley.View) bool {
 // full reports whether the listener is owed as much as a live one may be. Under
 // mu.
 func (l *Listener) full() bool {
-	limits := &l.hub.cfg.Limits
+	limits := &l.feed.h.cfg.Limits
 	return l.state == live && (len(l.queue) >= limits.QueueFrames || l.owed >= limits.QueueBytes)
 }
 
 func (l *Listener) overfull() bool {
-	limits := &l.hub.cfg.Limits
+	limits := &l.feed.h.cfg.Limits
 	return len(l.queue) >= flushOnLoop*limits.QueueFrames || l.owed >= flushOnLoop*limits.QueueBytes
 }
 
 // fallBehind lets go of what a live listener is owed: it is read again from its
 // place. What is not stored is lost to it. On the loop, under mu.
 func (l *Listener) fallBehind() {
-	l.hub.FellBehind.Add(1)
+	l.feed.h.FellBehind.Add(1)
 	l.forget()
 	l.state = behind
 	l.signal()

@@ -10,8 +10,8 @@ import (
 // ring is a feed's memory: the last applied durable events, oldest first, found
 // by Position and by log key. It bounds itself in events and in bytes.
 type ring struct {
-	entries []*entry
-	weight  int // of all in it, in bytes as they guess it
+	recent     // of all keys
+	weight int // of all in it, in bytes as they guess it
 	// from is the Position after which the ring has everything that was applied.
 	from     parley.Position
 	channels map[string]*recent
@@ -36,13 +36,11 @@ func (r *recent) drop(en *entry) {
 }
 
 // after returns those after an offset.
-func (r *recent) after(offset uint64) []*entry { return entriesAfter(r.entries, offset) }
-
-func entriesAfter(list []*entry, offset uint64) []*entry {
-	i, _ := slices.BinarySearchFunc(list, offset+1, func(en *entry, at uint64) int {
+func (r *recent) after(offset uint64) []*entry {
+	i, _ := slices.BinarySearchFunc(r.entries, offset+1, func(en *entry, at uint64) int {
 		return cmp.Compare(en.event.Position.Offset, at)
 	})
-	return list[i:]
+	return r.entries[i:]
 }
 
 // maxKept is the weight of the heaviest entry that a ring keeps: a stub takes the
@@ -56,7 +54,7 @@ func (f *feed) keep(en *entry) {
 		en = en.stub()
 	}
 	r := &f.ring
-	r.entries = append(r.entries, en)
+	r.add(en)
 	f.weigh(en.weight())
 	for _, k := range keys {
 		k.add(en)
@@ -87,8 +85,7 @@ func (f *feed) letGo() {
 	en := r.entries[0]
 	f.weigh(-en.weight())
 	r.from = en.event.Position
-	r.entries[0] = nil
-	r.entries = r.entries[1:]
+	r.drop(en)
 	for _, k := range f.keysOf(en) {
 		k.drop(en)
 	}
@@ -131,7 +128,7 @@ func (f *feed) keysOf(en *entry) []*recent {
 	return f.keys
 }
 
-// clear empties the ring; it has everything after a Position.
+// clearRing empties the ring; it has everything after a Position.
 func (f *feed) clearRing(from parley.Position) {
 	for len(f.ring.entries) > 0 {
 		f.letGo()
@@ -142,7 +139,7 @@ func (f *feed) clearRing(from parley.Position) {
 // reaches reports whether the ring has everything after an offset.
 func (r *ring) reaches(offset uint64) bool { return offset >= r.from.Offset }
 
-// at returns the Position of an offset and the entry there; false where the ring
+// positionAt returns the Position of an offset and the entry there; false where the ring
 // cannot say, and nil where there is no entry.
 func (f *feed) positionAt(offset uint64) (parley.Position, *entry, bool) {
 	r := &f.ring
@@ -158,7 +155,7 @@ func (f *feed) positionAt(offset uint64) (parley.Position, *entry, bool) {
 	if !r.reaches(offset) {
 		return parley.Position{}, nil, false
 	}
-	if rest := entriesAfter(r.entries, offset-1); len(rest) > 0 && rest[0].event.Position.Offset == offset {
+	if rest := r.after(offset - 1); len(rest) > 0 && rest[0].event.Position.Offset == offset {
 		return rest[0].event.Position, rest[0], true
 	}
 	return parley.Position{}, nil, false
@@ -169,8 +166,8 @@ func (f *feed) positionAt(offset uint64) (parley.Position, *entry, bool) {
 // is zero where the first of them has to be read from the store. The list is valid
 // until the next call.
 func (f *feed) missed(l *Listener, after uint64, n int) ([]*entry, parley.Position) {
-	lists, total := f.keysFor(l, after)
-	if lists == nil || total > 16*n {
+	lists, total, all := f.keysFor(l, after)
+	if all || total > 16*n {
 		// It may be concerned by anything, or by so much that sorting it out again for
 		// every page costs more than passing over what is not for it.
 		return f.cut(f.ring.after(after), n)
@@ -191,8 +188,6 @@ func (f *feed) missed(l *Listener, after uint64, n int) ([]*entry, parley.Positi
 	return f.cut(f.page, n)
 }
 
-func (r *ring) after(offset uint64) []*entry { return entriesAfter(r.entries, offset) }
-
 // cut ends a page after n entries, or before a stub.
 func (f *feed) cut(list []*entry, n int) ([]*entry, parley.Position) {
 	end := f.applied
@@ -212,12 +207,12 @@ func (f *feed) cut(list []*entry, n int) ([]*entry, parley.Position) {
 }
 
 // keysFor returns what the ring has after an offset under each log key that
-// concerns a listener, and how much that is; nil where any key may. All its
+// concerns a listener, and how much that is; all where any key may. All its
 // conversations are among them: which of their facts are told without a
 // subscription is the dialect's to say.
-func (f *feed) keysFor(l *Listener, after uint64) (lists [][]*entry, total int) {
+func (f *feed) keysFor(l *Listener, after uint64) (lists [][]*entry, total int, all bool) {
 	if l.readsOrg(l.who.Load().rights) {
-		return nil, 0
+		return nil, 0, true
 	}
 	f.lists = f.lists[:0]
 	add := func(r *recent) {
@@ -246,17 +241,14 @@ func (f *feed) keysFor(l *Listener, after uint64) (lists [][]*entry, total int) 
 	for _, s := range l.interests.patterns {
 		channel, known := channelOf(s.group.pattern)
 		if !known {
-			return nil, 0
+			return nil, 0, true
 		}
 		if !seen[channel] {
 			seen = including(seen, channel)
 			add(f.ring.channels[channel])
 		}
 	}
-	if f.lists == nil {
-		f.lists = [][]*entry{}
-	}
-	return f.lists, total
+	return f.lists, total, false
 }
 
 // including puts a key into a set, which may be nil.

@@ -18,7 +18,7 @@ func (l *Listener) spell(dst []byte, it *item) []byte {
 		if !l.tellCursors || l.at == l.told || l.unended() {
 			return dst
 		}
-		return l.spellReply(dst, parley.CursorMoved{Time: l.hub.cfg.Now()})
+		return l.spellReply(dst, parley.CursorMoved{Time: l.feed.h.cfg.Now()})
 	}
 	if it.at.Offset > l.at.Offset {
 		l.at = it.at
@@ -46,7 +46,7 @@ func (l *Listener) spellReply(dst []byte, r parley.Reply) []byte {
 			r, l.told = reply, at
 		}
 	}
-	return l.hub.AppendReply(dst, l.dialect, r)
+	return l.feed.h.AppendReply(dst, l.dialect, r)
 }
 
 // AppendReply appends a framed reply in a dialect of this hub; nothing where the
@@ -84,9 +84,9 @@ func (l *Listener) spellEntry(dst []byte, en *entry, v parley.View) []byte {
 
 // write appends the entry's shared frame.
 func (l *Listener) write(dst []byte, en *entry, v parley.View) []byte {
-	frame := en.frame(l.hub, nil, l.dialect, v)
+	frame := en.frame(l.feed.h, nil, l.dialect, v)
 	if len(frame) > 0 {
-		l.hub.Deliveries.Add(1)
+		l.feed.h.Deliveries.Add(1)
 		if en.event.Class == parley.Durable {
 			l.told = l.at
 		}

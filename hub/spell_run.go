@@ -33,9 +33,9 @@ func (l *Listener) spellRun(dst []byte, r *run, upTo int) []byte {
 	if upTo = min(upTo, len(text)); n < upTo {
 		l.heardTo(id, upTo)
 		if begun {
-			l.hub.Merged.Add(1)
+			l.feed.h.Merged.Add(1)
 		} else {
-			l.hub.Snapshots.Add(1)
+			l.feed.h.Snapshots.Add(1)
 		}
 		dst = l.spellMade(dst, r.piece(n, upTo, text))
 	}
@@ -50,7 +50,7 @@ func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody
 		return dst
 	}
 	l.heardTo(delta.Run, len(text))
-	l.hub.Merged.Add(1)
+	l.feed.h.Merged.Add(1)
 	delta.Offset, delta.Text = n, text[n:]
 	return l.spellMade(dst, &parley.Event{
 		ID: e.ID, Org: e.Org, Type: parley.StreamDelta, Class: parley.RunLogged, Time: e.Time,
@@ -61,9 +61,9 @@ func (l *Listener) spellRest(dst []byte, e *parley.Event, delta parley.DeltaBody
 
 // spellMade appends an event that was made for this listener alone.
 func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
-	frame := l.hub.encode(nil, l.dialect, e, parley.ViewInternal)
+	frame := l.feed.h.encode(nil, l.dialect, e, parley.ViewInternal)
 	if len(frame) > 0 {
-		l.hub.Deliveries.Add(1)
+		l.feed.h.Deliveries.Add(1)
 	}
 	return append(dst, frame...)
 }
@@ -72,7 +72,7 @@ func (l *Listener) spellMade(dst []byte, e *parley.Event) []byte {
 // streams, a listener that heard it begin is told the end instead.
 func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v parley.View) []byte {
 	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run.ID, Message: b.ID, Agent: b.Sender}, b.Content)
-	if !l.hub.traits[l.dialect].endsStreams {
+	if !l.feed.h.traits[l.dialect].endsStreams {
 		return l.write(dst, en, v)
 	}
 	if l.begun(b.Run.ID, b.Run.After) {
@@ -95,7 +95,7 @@ func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.V
 		delete(l.past.unended, b.Run)
 		delete(l.past.answered, b.Run)
 	}
-	if l.hub.traits[l.dialect].endsStreams && !begun {
+	if l.feed.h.traits[l.dialect].endsStreams && !begun {
 		return dst
 	}
 	return l.write(dst, en, v)

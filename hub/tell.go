@@ -63,7 +63,7 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 	}
 }
 
-// consider decides whether one listener hears the entry that the feed has marked
+// consider decides whether one listener hears the entry that the feed has looked up
 // the groups of. A listener is considered once.
 func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listener, parley.View)) {
 	if l.serial == f.serial {
