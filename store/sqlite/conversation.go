@@ -27,7 +27,7 @@ const (
 	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m INDEXED BY memberships_principal
 		CROSS JOIN conversations c ON c.org = m.org AND c.id = m.conversation
 		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'
-		AND (c.last_activity, c.id) < (?, ?) ORDER BY c.last_activity DESC, c.id DESC LIMIT ?`
+		AND (c.last_activity, c.id) < (?, ?) ORDER BY c.last_activity DESC, c.id DESC LIMIT ? + 0`
 )
 
 func conversationDest(c *parley.Conversation) []any {

@@ -9,4 +9,8 @@
 // The commit gives events their Positions: a file has one server, so the order
 // of commits is the order of the log. Sequence hands out of memory what this
 // process committed.
+//
+// A limit is written `LIMIT ? + 0`: SQLite looks into a bare parameter there to plan
+// for its value, and so compiles the statement anew whenever that is bound, which is
+// more work than most of our reads.
 package sqlite

@@ -19,7 +19,7 @@ const (
 	placeOfLog   = `((SELECT number FROM logs WHERE org = ?1) << 40)`
 	offset       = `place & 0xffffffffff`
 	selectEvents = `SELECT epoch, ` + offset + `, data FROM events
-		WHERE place > (` + placeOfLog + ` | ?2) AND place <= (` + placeOfLog + ` | ?3) ORDER BY place LIMIT ?4`
+		WHERE place > (` + placeOfLog + ` | ?2) AND place <= (` + placeOfLog + ` | ?3) ORDER BY place LIMIT ?4 + 0`
 	// CROSS JOIN keeps SQLite from scanning the events.
 	selectEventsAt = `SELECT epoch, ` + offset + `, data FROM json_each(?2) j CROSS JOIN events
 		ON place = (` + placeOfLog + ` | j.value) ORDER BY place`

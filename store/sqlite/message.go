@@ -19,9 +19,9 @@ const (
 	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
 		WHERE org = ? AND conversation = ? AND sender = ? AND client_msg_id = ? AND client_msg_id <> ''`
 	selectMessages = `SELECT ` + messageColumns + ` FROM messages
-		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`
+		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ? + 0`
 	selectNewest = `SELECT ` + messageColumns + ` FROM messages
-		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?`
+		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ? + 0`
 )
 
 // messageRow scans a message; finish it with message.

@@ -18,7 +18,7 @@ const selectPeers = `SELECT p.principal, max(p.conversation)
 		AND p.principal > ?4 AND p.principal <> ?2
 		AND (SELECT count(*) FROM (SELECT 1 FROM memberships x INDEXED BY memberships_open
 			WHERE x.org = m.org AND x.conversation = m.conversation AND x.to_change = 0 LIMIT ?3 + 1)) <= ?3
-	GROUP BY p.principal ORDER BY p.principal LIMIT ?5`
+	GROUP BY p.principal ORDER BY p.principal LIMIT ?5 + 0`
 
 // Peers implements parley.PeerReader.
 func (s *Store) Peers(ctx context.Context, org parley.OrgID, principal parley.PrincipalID, members int, after parley.PrincipalID, limit int) ([]parley.Peer, error) {

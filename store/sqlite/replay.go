@@ -27,7 +27,7 @@ const (
 		OR EXISTS (SELECT 1 FROM ` + memberHeads + ` WHERE m.org = ?2 AND m.principal = ?4 AND h.trimmed_to > ?3)`
 	selectLogTrimmed = `SELECT EXISTS (SELECT 1 FROM logs WHERE org = ? AND trimmed_to > ?)`
 
-	selectPositions = `SELECT pos FROM event_keys WHERE key = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ?`
+	selectPositions = `SELECT pos FROM event_keys WHERE key = ? AND pos > ? AND pos <= ? ORDER BY pos LIMIT ? + 0`
 )
 
 // Replay implements parley.Log; a limit of 0 is 100. It costs one look at the head

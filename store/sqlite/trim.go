@@ -16,7 +16,7 @@ const (
 	selectOldLogs = `SELECT l.org FROM logs l WHERE (SELECT e.time FROM events e
 		WHERE e.place BETWEEN l.number << 40 AND (l.number + 1) << 40 ORDER BY e.place LIMIT 1) < ?`
 	selectOld = `SELECT epoch, ` + offset + `, time, data FROM events
-		WHERE place BETWEEN ` + placeOfLog + ` AND (` + placeOfLog + ` | 0xffffffffff) ORDER BY place LIMIT ?2`
+		WHERE place BETWEEN ` + placeOfLog + ` AND (` + placeOfLog + ` | 0xffffffffff) ORDER BY place LIMIT ?2 + 0`
 	deleteEvent    = `DELETE FROM events WHERE place = (` + placeOfLog + ` | ?2)`
 	deleteEventKey = `DELETE FROM event_keys WHERE pos = ?3 AND key = (SELECT key FROM heads WHERE org = ?1 AND log_key = ?2)`
 	trimHead       = `UPDATE heads SET trimmed_to = max(trimmed_to, ?3) WHERE org = ?1 AND log_key = ?2`
