@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	parley "github.com/parley-chat/parley"
@@ -51,7 +52,8 @@ type feed struct {
 	serial  uint64   // counts them
 	called  []*group // what it is called by
 	telling telling
-	woken   []*Listener // are owed something since the loop last flushed
+	woken   []*Listener  // are owed something since the loop last flushed
+	owing   atomic.Int64 // those whose writers were told to come and have not; anyone's
 	arenas  [maxDialects][parley.Views]arena
 
 	// Room that is used again and again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,9 @@ type Hub struct {
 	traits []traits
 	Counters
 
-	sizes  sizes
-	jitter func(time.Duration) time.Duration // a random part of it
+	sizes      sizes
+	processors int                               // that goroutines run on
+	jitter     func(time.Duration) time.Duration // a random part of it
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -130,7 +132,7 @@ func New(cfg Config) *Hub {
 	}
 	h := &Hub{
 		cfg: cfg, index: map[string]int{}, feeds: map[parley.OrgID]*feed{},
-		sizes: defaultSizes, jitter: rand.N[time.Duration], reads: make(chan struct{}, maxReads),
+		sizes: defaultSizes, processors: runtime.GOMAXPROCS(0), jitter: rand.N[time.Duration], reads: make(chan struct{}, maxReads),
 	}
 	for i, d := range cfg.Dialects {
 		h.index[d.Name()] = i

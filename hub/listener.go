@@ -286,6 +286,7 @@ func (l *Listener) Detach() {
 	was := l.state
 	l.state = gone
 	l.queue, l.replies = nil, nil
+	l.answered()
 	l.mu.Unlock()
 	if was == gone {
 		return

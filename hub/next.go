@@ -32,7 +32,7 @@ func (l *Listener) Next(ctx context.Context, dst []byte) (frames []byte, more bo
 func (l *Listener) Ready(dst []byte) (frames []byte, more, wait bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.signalled = false
+	l.answered()
 	dst = l.drain(dst, &l.replies)
 	if len(l.replies) > 0 {
 		// A history may be long. No event comes before all of it: its cursor would say

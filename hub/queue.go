@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"runtime"
+
 	parley "github.com/parley-chat/parley"
 )
 
@@ -69,6 +71,9 @@ func (f *feed) tell(en *entry, m *members) {
 	f.resolve(en, m, func(l *Listener, v parley.View) {
 		if l.offer(v) {
 			told++
+			if len(f.woken) == handful {
+				f.flushMeanwhile()
+			}
 		}
 	})
 	if f.telling.plain {
@@ -232,32 +237,69 @@ func (l *Listener) signal() {
 	}
 }
 
-// signalNow does the same elsewhere. Under mu.
+// answered notes that the writer has come, or will not. Under mu.
+func (l *Listener) answered() {
+	if l.signalled {
+		l.signalled = false
+		l.feed.owing.Add(-1)
+	}
+}
+
+// signalNow does the same as signal elsewhere. Under mu.
 func (l *Listener) signalNow() {
 	if l.state != gone && !l.signalled {
 		l.signalled = true
+		l.feed.owing.Add(1)
 		l.out.Wake()
 	}
 }
 
-// inlineFlush is how many listeners the loop writes to by itself.
-const inlineFlush = 64
+const (
+	// inlineFlush is how many listeners the loop writes to by itself.
+	inlineFlush = 64
+	// handful is how many are seen to while an event is still being told to others:
+	// what has just been looked at of them is near in memory.
+	handful = 32
+)
 
 // flush sees to those who are owed something: where they are few and nothing else
 // waits the loop writes by itself, which is sooner than another goroutine would;
 // else they are written to in rounds, while more is gathered for them.
 func (f *feed) flush() {
+	own := 0
+	if len(f.woken) <= inlineFlush && len(f.mailbox) == 0 {
+		own = len(f.woken)
+	}
+	f.see(own)
+}
+
+// flushMeanwhile does the same for the first who hear an event that many hear. Where
+// nothing else is to be done the loop writes its part of them at once, so that those
+// who come first wait no longer because many come after them; other goroutines have
+// their turn after each handful.
+func (f *feed) flushMeanwhile() {
+	alone := len(f.mailbox) == 0 && f.owing.Load() <= inlineFlush
+	if !alone {
+		f.see(0)
+		return
+	}
+	f.see(max(1, len(f.woken)/f.h.processors))
+	runtime.Gosched()
+}
+
+// see writes to own of those who are owed something, once the others were woken.
+func (f *feed) see(own int) {
 	if len(f.woken) == 0 {
 		return
 	}
-	inline := len(f.woken) <= inlineFlush && len(f.mailbox) == 0
-	for i, l := range f.woken {
-		f.woken[i] = nil
-		if inline {
-			l.out.Flush()
-		} else {
-			l.out.Wake()
-		}
+	f.owing.Add(int64(len(f.woken)))
+	rest := len(f.woken) - own
+	for _, l := range f.woken[:rest] {
+		l.out.Wake()
 	}
+	for _, l := range f.woken[rest:] {
+		l.out.Flush()
+	}
+	clear(f.woken)
 	f.woken = f.woken[:0]
 }
