@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ type open struct {
 // one for ever (contracts.md 4.1).
 type door struct {
 	srv *Server
-	// look finds out who comes and for what.
-	look func(ctx context.Context, c *Conn, r *http.Request) (open, error)
+	// look finds out who comes and for what; q is the request's query.
+	look func(ctx context.Context, c *Conn, r *http.Request, q url.Values) (open, error)
 	// refuse answers in the shape of the surface.
 	refuse func(http.ResponseWriter, *parley.Error)
 }
@@ -88,7 +89,7 @@ func (d *door) enter(c *Conn, r *http.Request) (open, error) {
 	}
 	q := r.URL.Query()
 	c.cursor, c.hasCursor = strings.Clone(q.Get("cursor")), q.Has("cursor") // it outlives the URL
-	o, err := d.look(r.Context(), c, r)
+	o, err := d.look(r.Context(), c, r, q)
 	if err != nil {
 		return o, err
 	}
@@ -139,9 +140,8 @@ func (s *Server) takeOver(c *Conn) {
 	}
 }
 
-func (s *Server) lookEvents(ctx context.Context, c *Conn, r *http.Request) (open, error) {
+func (s *Server) lookEvents(ctx context.Context, c *Conn, _ *http.Request, q url.Values) (open, error) {
 	o := open{surface: &s.events, complete: true}
-	q := r.URL.Query()
 	p, err := s.named(ctx, c.addr, q.Get("token"), o.surface)
 	if err != nil {
 		return o, err
@@ -168,26 +168,25 @@ func (s *Server) lookEvents(ctx context.Context, c *Conn, r *http.Request) (open
 	return o, nil
 }
 
-func (s *Server) lookTopics(ctx context.Context, c *Conn, r *http.Request) (open, error) {
+func (s *Server) lookTopics(ctx context.Context, c *Conn, _ *http.Request, q url.Values) (open, error) {
 	o := open{surface: &s.topics}
-	err := s.optional(ctx, c, r, &o)
+	err := s.optional(ctx, c, q, &o)
 	if err == nil && o.principal == nil && !s.occupyNetwork(c, ofStrangers) {
 		err = tooMany("an address may have at most %d connections that are not authenticated", s.cfg.Limits.IPSockets)
 	}
 	return o, err
 }
 
-func (s *Server) lookShared(ctx context.Context, c *Conn, r *http.Request) (open, error) {
+func (s *Server) lookShared(ctx context.Context, c *Conn, r *http.Request, q url.Values) (open, error) {
 	var o open
 	_, bot, _ := strings.Cut(r.URL.Path, "/ws/")
 	if slices.Contains(reserved, bot) || strings.Contains(bot, "/") {
 		return o, parley.Errorf(parley.CodeNotFound, "there is no such endpoint")
 	}
-	q := r.URL.Query()
 	if q.Get("token") == "" && q.Get("session_id") != "" && q.Get("user_id") != "" {
 		return o, parley.Errorf(parley.CodeUnauthenticated, "visitors without a token are not admitted")
 	}
-	if err := s.optional(ctx, c, r, &o); err != nil {
+	if err := s.optional(ctx, c, q, &o); err != nil {
 		return o, err
 	}
 	switch {
@@ -209,8 +208,8 @@ const (
 )
 
 // optional authenticates a request that may name its token.
-func (s *Server) optional(ctx context.Context, c *Conn, r *http.Request, o *open) (err error) {
-	if q := r.URL.Query(); q.Has("token") {
+func (s *Server) optional(ctx context.Context, c *Conn, q url.Values, o *open) (err error) {
+	if q.Has("token") {
 		o.principal, err = s.named(ctx, c.addr, q.Get("token"), o.surface)
 	}
 	return err

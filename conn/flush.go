@@ -313,7 +313,7 @@ type direct struct {
 }
 
 func newDirect() *direct {
-	d := &direct{buf: make([]byte, 0, 64<<10)}
+	d := &direct{buf: make([]byte, 0, 128<<10)}
 	d.try = func(fd uintptr) {
 		for {
 			d.n, d.err = syscall.Write(int(fd), d.p)

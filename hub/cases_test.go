@@ -136,7 +136,7 @@ func TestCase6ReplayHandsOverToLive(t *testing.T) {
 func TestCase7DropInTheMiddleOfAReplay(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.nodes[0].hub.sizes.soft, w.nodes[0].hub.sizes.page = 1, 2
+		w.nodes[0].hub.sizes.soft, w.nodes[0].hub.sizes.owed, w.nodes[0].hub.sizes.page = 1, 4, 2
 		w.post("a", "b", "c", "d", "e")
 		first := w.attach(resuming(w.store.at[0].Cursor(), "topics", "ada")).resume()
 		var last line

@@ -7,9 +7,9 @@ import (
 )
 
 // entry is one applied event with its encodings, made when first wanted and
-// shared by all listeners. An entry is immutable but for its topic, which the
-// feed's loop owns (or the one listener that read it from the store), and its
-// encodings.
+// shared by all listeners. An entry is immutable but for its topic and
+// what matched it, which the feed's loop owns (or the one listener that read it
+// from the store), and its encodings.
 type entry struct {
 	event *parley.Event
 	// run is set on what belongs to a run whose text the feed keeps.
@@ -20,6 +20,12 @@ type entry struct {
 	missing bool // it is a stub
 
 	topic *parley.Topic
+	// matched is the group of a pattern that the event was last compared with outside
+	// of its telling, and whether that matched: those who come back ask for the same.
+	matched struct {
+		by *group
+		ok bool
+	}
 
 	mu        sync.Mutex
 	encodings []encoding
@@ -39,6 +45,14 @@ func (e *entry) topicOf() *parley.Topic {
 		e.topic = &t
 	}
 	return e.topic
+}
+
+// matches reports whether a group's pattern matches the event.
+func (e *entry) matches(g *group) bool {
+	if e.matched.by != g {
+		e.matched.by, e.matched.ok = g, g.pattern.Matches(e.topicOf(), e.event)
+	}
+	return e.matched.ok
 }
 
 // plain reports whether every listener is told the event by the same frame: all

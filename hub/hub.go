@@ -76,6 +76,7 @@ type Counters struct {
 // sizes are bounds that no user has a reason to set.
 type sizes struct {
 	soft int // bytes that Next gathers before it hands them over
+	owed int // bytes that a listener that is behind is owed at most, and a frame more
 	page int // events read at once for a listener that is behind
 	fill int // events read at once for a feed with a hole
 }
@@ -91,7 +92,7 @@ const (
 	maxLingering = 64
 )
 
-var defaultSizes = sizes{soft: 32 << 10, page: 256, fill: 256}
+var defaultSizes = sizes{soft: 64 << 10, owed: 128 << 10, page: 256, fill: 256}
 
 // traits are the optional abilities of a dialect that the hub asks for.
 type traits struct {

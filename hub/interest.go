@@ -61,7 +61,7 @@ func (l *Listener) asked(en *entry) bool {
 		}
 	}
 	for _, s := range in.patterns {
-		if s.holds(offset) && s.group.pattern.Matches(en.topicOf(), e) {
+		if s.holds(offset) && en.matches(s.group) {
 			return true
 		}
 	}

@@ -122,7 +122,7 @@ func TestBotHearsTheEndOrTheMessage(t *testing.T) {
 func TestBotThatWasToldTheMessageIsNotToldTheEnd(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.nodes[0].hub.sizes.soft = 1
+		w.nodes[0].hub.sizes.soft, w.nodes[0].hub.sizes.owed = 1, 4
 		place := w.store.at[0].Cursor()
 		w.post("what?")
 		w.start()
@@ -303,7 +303,7 @@ func TestAHistoryIsRememberedForWhatWaits(t *testing.T) {
 func TestNoEventBeforeTheEndOfALongHistory(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.nodes[0].hub.sizes.soft = 10
+		w.nodes[0].hub.sizes.soft, w.nodes[0].hub.sizes.owed = 10, 40
 		ear := w.attach(nil)
 		sub := toTalk()
 		err := ear.SubscribeWithHistory(&sub, parley.Subscribed{Request: sub}, func() ([]parley.Message, error) {

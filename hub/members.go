@@ -74,9 +74,14 @@ func (s *stay) hears(e *parley.Event, moment uint64) bool {
 
 // standingOf looks up how a person stands to an event of the conversation.
 func (m *members) standingOf(p *person, e *parley.Event) standing {
+	return m.standingFrom(m.lastOf(p), e)
+}
+
+// standingFrom is standingOf for a person whose last stay is known, as of lastOf.
+func (m *members) standingFrom(last int32, e *parley.Event) standing {
 	st := standing{kind: m.kind}
 	moment := m.moment(e)
-	for i := m.lastOf(p); i >= 0; i = m.stays[i].before {
+	for i := last; i >= 0; i = m.stays[i].before {
 		if s := &m.stays[i]; s.hears(e, moment) {
 			st.in, st.internal = true, s.internal
 			break

@@ -41,17 +41,22 @@ func (l *Listener) refill() bool {
 // pageFull reports whether a listener that is behind is owed as much as it may be
 // at once. Under mu.
 func (l *Listener) pageFull() bool {
-	return len(l.queue) >= l.feed.h.sizes.page || l.owed >= 4*l.feed.h.sizes.soft
+	return len(l.queue) >= l.feed.h.sizes.page || l.owed >= l.feed.h.sizes.owed
 }
 
 // takeRecent owes what of a page of the ring the listener hears. On the loop,
 // under mu.
 func (l *Listener) takeRecent(page []*entry, end parley.Position) {
 	f := l.feed
+	var in *members // of the conversation that last holds for: most of a page is of few
+	last := int32(-1)
 	for _, en := range page {
 		var st *standing
 		if en.members != nil {
-			s := en.members.standingOf(l.person, en.event)
+			if in != en.members {
+				in, last = en.members, en.members.lastOf(l.person)
+			}
+			s := in.standingFrom(last, en.event)
 			st = &s
 		}
 		if v, told := l.heard(en, st); told {

@@ -122,7 +122,8 @@ func newSim(t *testing.T, seed uint64) *sim {
 			Store: s.store, Bus: n.bus, Limits: limits, Frame: frameLine,
 			Dialects: []parley.Dialect{lineDialect{name: "events", plain: true}, lineDialect{name: "bot", ends: true}, lineDialect{name: "topics"}},
 		})
-		n.hub.sizes = sizes{soft: 200 + s.rng.IntN(2000), page: 2 + s.rng.IntN(8), fill: 2 + s.rng.IntN(8)}
+		soft := 200 + s.rng.IntN(2000)
+		n.hub.sizes = sizes{soft: soft, owed: 4 * soft, page: 2 + s.rng.IntN(8), fill: 2 + s.rng.IntN(8)}
 		rng := rand.New(rand.NewPCG(seed, 2))
 		n.hub.jitter = func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
 		t.Cleanup(n.hub.Close)

@@ -1,7 +1,6 @@
 package topics
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/parley-chat/parley"
@@ -80,13 +79,13 @@ func decodeResume(o jsonr.Object) (parley.Command, error) {
 	if !o.Has("subscriptions") {
 		return parley.Resume{}, missing("subscriptions")
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(o["subscriptions"], &list); err != nil {
+	var list [][]byte
+	if !jsonr.Elements(o["subscriptions"], func(value []byte) { list = append(list, value) }) {
 		return parley.Resume{}, wrongType("subscriptions", "an array of objects")
 	}
 	c := parley.Resume{Subscriptions: make([]parley.Subscribe, 0, len(list))}
 	for i, raw := range list {
-		inner, err := jsonr.Parse(raw)
+		inner, err := jsonr.ParseOwned(raw) // it lies in what Decode's object owns
 		if err != nil {
 			return parley.Resume{}, wrongType("subscriptions", "an array of objects")
 		}

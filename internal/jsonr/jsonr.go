@@ -69,18 +69,17 @@ func (o Object) Text(key string) (s string, ok bool, err error) {
 
 // Texts returns a field that is an array of strings; nil where it is absent.
 func (o Object) Texts(key string) ([]string, error) {
-	var list []*string
-	if ok, err := o.read(key, "an array of strings", &list); !ok || err != nil {
-		return nil, err
+	if !o.Has(key) {
+		return nil, nil
 	}
-	out := make([]string, len(list))
-	for i, s := range list {
-		if s == nil {
-			return nil, wrong(key, "an array of strings")
-		}
-		out[i] = *s
+	list, all := []string{}, true
+	if !Elements(o[key], func(value []byte) {
+		s, ok := String(value)
+		list, all = append(list, s), all && ok
+	}) || !all {
+		return nil, wrong(key, "an array of strings")
 	}
-	return out, nil
+	return list, nil
 }
 
 // Uint returns a field that is a whole number, written without fraction or
