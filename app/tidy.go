@@ -11,14 +11,15 @@ const (
 	tidyInterval = 2 * time.Second
 	// quietAllocs is how much a process allocates in an interval that does next to
 	// nothing: pings, looks at the store; tidyWorth how much garbage is worth looking
-	// for, in bytes.
+	// for, or memory without anything in it worth giving back, in bytes.
 	quietAllocs = 16 << 20
 	tidyWorth   = 8 << 20
 )
 
 // tidy gives memory back when the process has become quiet. The collector runs
 // when the heap has grown, and who does nothing does not grow: what ten thousand
-// connects left behind would stay until some minutes later.
+// connects left behind would stay until some minutes later. Where it was collected
+// just then, there is no garbage, and its room is kept for the heap to grow again.
 func tidy(ctx context.Context) {
 	ticker := time.NewTicker(tidyInterval)
 	defer ticker.Stop()
@@ -40,25 +41,27 @@ func tidy(ctx context.Context) {
 }
 
 // usage is what the collector says of the heap, in bytes.
-type usage struct{ cycles, allocs, objects, live uint64 }
+type usage struct{ cycles, allocs, objects, live, free uint64 }
 
 // due reports whether nothing was collected and next to nothing allocated since
-// before, and there is garbage.
+// before, and there is garbage or free memory to give back.
 func (u *usage) due(before *usage) bool {
+	worth := max(u.live/8, tidyWorth)
 	return u.cycles == before.cycles && u.allocs-before.allocs < quietAllocs &&
-		u.objects > u.live+max(u.live/8, tidyWorth)
+		(u.objects > u.live+worth || u.free > worth)
 }
 
 // memory reads usage.
-type memory struct{ samples [4]metrics.Sample }
+type memory struct{ samples [5]metrics.Sample }
 
 func (m *memory) read() usage {
 	for i, name := range [...]string{
 		"/gc/cycles/total:gc-cycles", "/gc/heap/allocs:bytes", "/memory/classes/heap/objects:bytes", "/gc/heap/live:bytes",
+		"/memory/classes/heap/free:bytes",
 	} {
 		m.samples[i].Name = name
 	}
 	metrics.Read(m.samples[:])
 	value := func(i int) uint64 { return m.samples[i].Value.Uint64() }
-	return usage{value(0), value(1), value(2), value(3)}
+	return usage{value(0), value(1), value(2), value(3), value(4)}
 }

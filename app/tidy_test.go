@@ -27,7 +27,13 @@ func TestGarbageIsCollectedOnceItIsQuiet(t *testing.T) {
 	if !quiet.due(&busy) {
 		t.Errorf("it does not collect %d bytes of garbage: %+v after %+v", garbage, quiet, busy)
 	}
+	runtime.GC()
+	collected := m.read()
+	if again := m.read(); !again.due(&collected) {
+		t.Errorf("it keeps what a collection of %d bytes left free: %+v", garbage, again)
+	}
 	debug.FreeOSMemory()
+	quiet = m.read()
 	if now := m.read(); now.due(&quiet) {
 		t.Error("what was collected just now is collected again")
 	}
