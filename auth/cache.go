@@ -1,8 +1,8 @@
 package auth
 
 import (
-	"container/list"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"time"
 
@@ -12,59 +12,80 @@ import (
 // cache remembers verified credentials by the hash of their text, the least
 // recently used one forgotten first. What failed is not remembered: a guesser
 // could push out everyone else.
+//
+// There is one entry for each connection of a busy node, so it is kept small: the
+// table is of a part of the hash, and of two that share it the newer is remembered.
 type cache struct {
 	size int
 
 	mu      sync.Mutex
-	entries map[[sha256.Size]byte]*list.Element
-	recent  *list.List // of *cached, the latest used in front
+	entries map[uint64]*cached
+	// recent is the ring of all: the one used last is its next, the one unused for
+	// longest its prev.
+	recent cached
 }
 
 type cached struct {
-	hash      [sha256.Size]byte
-	principal *parley.Principal // shared with all who came with the credential
-	until     time.Time
+	hash       [sha256.Size]byte
+	principal  *parley.Principal // shared with all who came with the credential
+	until      int64             // in Unix nanoseconds
+	prev, next *cached
 }
 
 func newCache(size int) *cache {
-	return &cache{size: size, entries: map[[sha256.Size]byte]*list.Element{}, recent: list.New()}
+	c := &cache{size: size, entries: map[uint64]*cached{}}
+	c.recent.prev, c.recent.next = &c.recent, &c.recent
+	return c
 }
+
+func keyOf(hash *[sha256.Size]byte) uint64 { return binary.LittleEndian.Uint64(hash[:]) }
 
 func (c *cache) get(hash [sha256.Size]byte, now time.Time) (*parley.Principal, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.entries[hash]
-	if !ok {
+	e := c.entries[keyOf(&hash)]
+	if e == nil || e.hash != hash {
 		return nil, false
 	}
-	entry := e.Value.(*cached)
-	if !now.Before(entry.until) {
+	if now.UnixNano() >= e.until {
 		c.remove(e)
 		return nil, false
 	}
-	c.recent.MoveToFront(e)
-	return entry.principal, true
+	e.unlink()
+	c.link(e)
+	return e.principal, true
 }
 
 func (c *cache) put(hash [sha256.Size]byte, p *parley.Principal, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.entries[hash]; ok {
+	if e := c.entries[keyOf(&hash)]; e != nil {
 		c.remove(e)
 	}
-	for c.recent.Len() >= c.size {
-		c.remove(c.recent.Back())
+	for len(c.entries) >= c.size {
+		c.remove(c.recent.prev)
 	}
-	c.entries[hash] = c.recent.PushFront(&cached{hash, p, until})
+	e := &cached{hash: hash, principal: p, until: unixNano(until)}
+	c.entries[keyOf(&hash)] = e
+	c.link(e)
+}
+
+// unixNano is a time in nanoseconds, or the last that they can tell.
+func unixNano(t time.Time) int64 {
+	last := time.Unix(0, 1<<63-1)
+	if t.After(last) {
+		t = last
+	}
+	return t.UnixNano()
 }
 
 // drop forgets what was verified of one credential.
 func (c *cache) drop(gone credential) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for e := c.recent.Front(); e != nil; {
-		next := e.Next()
-		if credentialOf(e.Value.(*cached).principal) == gone {
+	for e := c.recent.next; e != &c.recent; {
+		next := e.next
+		if credentialOf(e.principal) == gone {
 			c.remove(e)
 		}
 		e = next
@@ -74,10 +95,18 @@ func (c *cache) drop(gone credential) {
 func (c *cache) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.recent.Len()
+	return len(c.entries)
 }
 
-func (c *cache) remove(e *list.Element) {
-	delete(c.entries, e.Value.(*cached).hash)
-	c.recent.Remove(e)
+// link makes an entry the one that was used last.
+func (c *cache) link(e *cached) {
+	e.prev, e.next = &c.recent, c.recent.next
+	e.prev.next, e.next.prev = e, e
+}
+
+func (e *cached) unlink() { e.prev.next, e.next.prev = e.next, e.prev }
+
+func (c *cache) remove(e *cached) {
+	delete(c.entries, keyOf(&e.hash))
+	e.unlink()
 }

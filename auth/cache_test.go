@@ -31,6 +31,24 @@ func TestCacheForgetsTheLeastRecentlyUsed(t *testing.T) {
 	}
 }
 
+// Two hashes that begin alike are told apart; the newer is remembered.
+func TestCacheTellsHashesApart(t *testing.T) {
+	c := newCache(8)
+	now := time.Now()
+	one, two := [32]byte{1, 31: 1}, [32]byte{1, 31: 2}
+	c.put(one, &parley.Principal{ID: "one"}, now.Add(time.Hour))
+	if _, ok := c.get(two, now); ok {
+		t.Error("the second is taken for the first")
+	}
+	c.put(two, &parley.Principal{ID: "two"}, now.AddDate(9000, 0, 0)) // beyond what nanoseconds count
+	if p, ok := c.get(two, now); !ok || p.ID != "two" || c.len() != 1 {
+		t.Errorf("%v of %d entries, want the second alone", p, c.len())
+	}
+	if _, ok := c.get(one, now); ok {
+		t.Error("the first is taken for the second")
+	}
+}
+
 func TestCacheDropsOneCredential(t *testing.T) {
 	c := newCache(8)
 	until := time.Now().Add(time.Hour)

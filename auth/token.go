@@ -90,7 +90,8 @@ func (k *Keys) sign(c Claims, audience, id string, now, expires time.Time) (stri
 	if c.Kind == "" {
 		c.Kind = parley.KindUser
 	}
-	if err := errors.Join(checkID("sub", string(c.Subject)), checkID("org", string(c.Org)), checkKind(c.Kind)); err != nil {
+	_, err := kindOf(string(c.Kind))
+	if err := errors.Join(checkID("sub", string(c.Subject)), checkID("org", string(c.Org)), err); err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
 	}
 	claims := jwt.MapClaims{
