@@ -11,9 +11,9 @@ const (
 	// namesPerSecond is how many names (conversations, runs, patterns) one principal
 	// may ask to hear, over all its Conns: each may cost a look into the store.
 	namesPerSecond = 2000
-	// maxBudgets bounds the principals that are remembered, where they do not all
-	// ask at once.
-	maxBudgets = 16384
+	// maxBudgets is how many principals are remembered before those are looked for
+	// that need not be: most buckets are full again before the next one asks.
+	maxBudgets = 256
 )
 
 // budgets are token buckets of names, one for each principal that has asked
@@ -70,14 +70,16 @@ func (b *budgets) at(key person, now time.Time) float64 {
 }
 
 // forget lets go of the buckets that are full, which is what an unknown principal
-// has too. Under mu.
+// has too. A table does not shrink: who is left moves to another. Under mu.
 func (b *budgets) forget(now time.Time) {
-	for key := range b.left {
-		if b.at(key, now) >= b.burst {
-			delete(b.left, key)
+	left := map[person]budget{}
+	for key, have := range b.left {
+		if b.at(key, now) < b.burst {
+			left[key] = have
 		}
 	}
-	b.sweep = max(maxBudgets, 2*len(b.left)) // not again for each that comes
+	b.left = left
+	b.sweep = max(maxBudgets, 2*len(left)) // not again for each that comes
 }
 
 // spend counts names that a command asks for against the Conn's principal.
