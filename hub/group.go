@@ -92,14 +92,46 @@ type seat struct {
 	// since is the offset after which it holds: a subscription made later starts at
 	// the place where it was made.
 	since uint64
-	refs  *[]interest // the subscriptions that name the pattern; nil for other names
-	at    int32       // its place in group.seats
+	refs  *naming // the subscriptions that name the pattern; nil for other names
+	at    int32   // its place in group.seats
 }
 
-// interest is a pattern named by one subscription.
-type interest struct {
+// naming is a pattern named by one subscription, and the others by which the same
+// listener named it. Most are named by one.
+type naming struct {
 	ref   string
 	since uint64
+	next  *naming
+}
+
+// names reports whether a subscription is among these.
+func (n *naming) names(ref string) bool {
+	for ; n != nil; n = n.next {
+		if n.ref == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// without returns the others than a subscription's.
+func (n *naming) without(ref string) *naming {
+	for at := &n; *at != nil; {
+		if (*at).ref == ref {
+			*at = (*at).next
+		} else {
+			at = &(*at).next
+		}
+	}
+	return n
+}
+
+// size counts them.
+func (n *naming) size() (size int) {
+	for ; n != nil; n = n.next {
+		size++
+	}
+	return size
 }
 
 // holds reports whether the seat hears an event; those that are not stored have
@@ -124,9 +156,6 @@ func (f *feed) sit(l *Listener, n name, p *parley.Pattern, since uint64) *seat {
 		s = new(seat)
 	}
 	*s = seat{listener: l, group: g, since: since, at: int32(len(g.seats))}
-	if p != nil {
-		s.refs = new([]interest)
-	}
 	g.seats = append(g.seats, s)
 	return s
 }
@@ -185,10 +214,36 @@ type trie struct {
 }
 
 type node struct {
+	// Most have one child, which needs no map. Nil with children, or without any.
+	text     string
+	only     *node
 	children map[string]*node
 	any      *node
 	groups   []*group // that end here: they differ in their tails, or in how they are written
 }
+
+// find returns the child of a text, or nil.
+func (n *node) find(text string) *node {
+	if n.only != nil {
+		if n.text == text {
+			return n.only
+		}
+		return nil
+	}
+	return n.children[text]
+}
+
+// drop takes a child out.
+func (n *node) drop(text string) {
+	if n.only != nil {
+		n.text, n.only = "", nil
+	} else if delete(n.children, text); len(n.children) == 0 {
+		n.children = nil
+	}
+}
+
+// leads reports whether there is a child.
+func (n *node) leads() bool { return n.any != nil || n.only != nil || len(n.children) > 0 }
 
 // add puts a pattern's group in.
 func (t *trie) add(g *group) {
@@ -207,13 +262,19 @@ func (n *node) child(text string, any bool) *node {
 		}
 		return n.any
 	}
-	c := n.children[text]
-	if c == nil {
-		if n.children == nil {
-			n.children = map[string]*node{}
-		}
-		c = &node{}
+	c := n.find(text)
+	if c != nil {
+		return c
+	}
+	c = &node{}
+	switch {
+	case n.only != nil:
+		n.children = map[string]*node{n.text: n.only, text: c}
+		n.text, n.only = "", nil
+	case n.children != nil:
 		n.children[text] = c
+	default:
+		n.text, n.only = text, c
 	}
 	return c
 }
@@ -233,10 +294,10 @@ func (n *node) remove(g *group, level int) (empty bool) {
 		if n.any.remove(g, level+1) {
 			n.any = nil
 		}
-	} else if text := g.pattern.Segments[level]; n.children[text].remove(g, level+1) {
-		delete(n.children, text)
+	} else if text := g.pattern.Segments[level]; n.find(text).remove(g, level+1) {
+		n.drop(text)
 	}
-	return n.any == nil && len(n.children) == 0
+	return !n.leads()
 }
 
 // match calls fn for each pattern whose six segments the topic fits.
@@ -252,7 +313,7 @@ func (n *node) match(segments *[5]string, level int, fn func(*group)) {
 		}
 		return
 	}
-	if c := n.children[segments[level]]; c != nil {
+	if c := n.find(segments[level]); c != nil {
 		c.match(segments, level+1, fn)
 	}
 	if n.any != nil {

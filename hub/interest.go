@@ -170,8 +170,8 @@ func (in *interests) match(l *Listener, ref string, list []parley.Pattern, since
 			s = l.feed.sit(l, n, &list[i], since)
 			in.patterns = in.added(in.patterns, s)
 		}
-		if !slices.ContainsFunc(*s.refs, func(i interest) bool { return i.ref == ref }) {
-			*s.refs = append(*s.refs, interest{ref, since})
+		if !s.refs.names(ref) {
+			s.refs = &naming{ref, since, s.refs}
 			s.since = min(s.since, since)
 		}
 	}
@@ -186,15 +186,14 @@ func (in *interests) unmatch(l *Listener, ref string, keep []parley.Pattern) {
 		if kept(s.group.text) {
 			continue
 		}
-		*s.refs = slices.DeleteFunc(*s.refs, func(i interest) bool { return i.ref == ref })
-		if len(*s.refs) == 0 {
+		if s.refs = s.refs.without(ref); s.refs == nil {
 			in.patterns = in.removed(in.patterns, s)
 			l.feed.rise(s)
 			continue
 		}
-		s.since = (*s.refs)[0].since
-		for _, i := range *s.refs {
-			s.since = min(s.since, i.since)
+		s.since = s.refs.since
+		for n := s.refs; n != nil; n = n.next {
+			s.since = min(s.since, n.since)
 		}
 	}
 }
@@ -230,7 +229,7 @@ func (in *interests) removed(list []*seat, s *seat) []*seat {
 func (in *interests) size() int {
 	n := len(in.named)
 	for _, s := range in.patterns {
-		n += len(*s.refs)
+		n += s.refs.size()
 	}
 	return n
 }

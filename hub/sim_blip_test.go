@@ -283,7 +283,7 @@ func (f *feed) inspect(empty bool) (problem string) {
 	case empty && f.groups.size()+f.patterns.size+len(f.present)+len(f.readers)+len(f.ahead) > 0:
 		return fmt.Sprintf("of those who left are left %d groups, %d patterns, %d persons, %d readers, %d ahead",
 			f.groups.size(), f.patterns.size, len(f.present), len(f.readers), len(f.ahead))
-	case empty && (f.patterns.root.any != nil || len(f.patterns.root.children) > 0):
+	case empty && f.patterns.root.leads():
 		return "the trie of patterns is not empty"
 	}
 	return ""
