@@ -31,6 +31,7 @@ type feed struct {
 	applied       parley.Position
 	ring          ring
 	persons       map[parley.PrincipalID]*person
+	known         uint32                 // counts persons
 	present       []*person              // those who listen here
 	readers       map[*Listener]struct{} // hear conversations they are not in: org:read
 	ahead         map[*Listener]struct{} // resumed with a cursor of a node that had applied more

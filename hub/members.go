@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 	"time"
 
 	parley "github.com/parley-chat/parley"
@@ -15,7 +17,7 @@ type members struct {
 	kind parley.ConversationKind
 	// stays in the order they began; those of one person do not overlap.
 	stays []stay
-	last  map[*person]int32 // the last stay of each; nil while there are few
+	last  lasts // the last stay of each; empty while there are few
 	// through is the change_seq up to which stays are known to be complete.
 	through uint64
 	// applied is the change_seq that the feed has applied; zero where it has applied
@@ -92,11 +94,11 @@ func (m *members) standingFrom(last int32, e *parley.Event) standing {
 
 // lastOf returns the index of a person's last stay; -1 for none.
 func (m *members) lastOf(p *person) int32 {
-	if m.last != nil {
-		if i, ok := m.last[p]; ok {
-			return i
-		}
+	switch {
+	case p == nil:
 		return -1
+	case m.last != nil:
+		return *m.last.slot(m.stays, p) - 1
 	}
 	for i := len(m.stays) - 1; i >= 0; i-- {
 		if m.stays[i].who == p {
@@ -172,12 +174,35 @@ func (m *members) add(f *feed, id parley.PrincipalID, s stay) {
 	}
 	m.stays = append(m.stays, s)
 	switch {
-	case m.last != nil:
-		m.last[s.who] = int32(len(m.stays) - 1)
-	case len(m.stays) > manyStays:
-		m.last = make(map[*person]int32, 2*len(m.stays))
-		for i := range m.stays {
-			m.last[m.stays[i].who] = int32(i)
+	case len(m.stays) <= manyStays:
+	case 4*len(m.stays) > 3*len(m.last):
+		m.last = newLasts(m.stays)
+	default:
+		*m.last.slot(m.stays, s.who) = int32(len(m.stays))
+	}
+}
+
+// lasts finds the last stay of a person: a table of places in the stays, counted
+// from 1, zero where it is free. It is at most three quarters full. A large
+// conversation is the sum of such entries, and a map from persons would need four
+// to eight times as much for each.
+type lasts []int32
+
+func newLasts(stays []stay) lasts {
+	t := make(lasts, 1<<bits.Len(uint(cap(stays)*4/3)))
+	for i := range stays {
+		*t.slot(stays, stays[i].who) = int32(i + 1)
+	}
+	return t
+}
+
+// slot is where a person's last stay is, or would be.
+func (t lasts) slot(stays []stay, p *person) *int32 {
+	const golden = 0x9e3779b1 // spreads numbers that follow one another
+	mask := uint32(len(t) - 1)
+	for i := p.number * golden >> 7 & mask; ; i = (i + 1) & mask {
+		if at := t[i]; at == 0 || stays[at-1].who == p {
+			return &t[i]
 		}
 	}
 }
@@ -190,6 +215,7 @@ func (m *members) learn(f *feed, e *parley.Event) {
 		case *parley.ConversationBody:
 			if e.Type == parley.ConversationCreated {
 				m.kind = b.Kind
+				m.stays = slices.Grow(m.stays, len(b.Members))
 				for i := range b.Members {
 					m.begin(f, e, &b.Members[i])
 				}

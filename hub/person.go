@@ -8,7 +8,8 @@ type person struct {
 	id        parley.PrincipalID
 	listeners []*Listener
 	only      [1]*Listener // where listeners is while it is one: in the same line of memory
-	at        int          // its place in feed.present, where it listens
+	at        int32        // its place in feed.present, where it listens
+	number    uint32       // of those that the feed has come to know
 	in        []*members   // the conversations in memory in which it has or had a stay
 	recent    recent       // what was told to it by name
 	serial    uint64       // of the last event it was counted for
@@ -18,7 +19,8 @@ type person struct {
 func (f *feed) person(id parley.PrincipalID) *person {
 	p := f.persons[id]
 	if p == nil {
-		p = &person{id: id}
+		f.known++
+		p = &person{id: id, number: f.known}
 		f.persons[id] = p
 	}
 	return p
@@ -27,7 +29,7 @@ func (f *feed) person(id parley.PrincipalID) *person {
 // comes and goes note who listens here.
 func (p *person) comes(f *feed, l *Listener) {
 	if len(p.listeners) == 0 {
-		p.at = len(f.present)
+		p.at = int32(len(f.present))
 		f.present = append(f.present, p)
 		p.listeners = p.only[:0]
 	}
@@ -47,8 +49,8 @@ func (p *person) goes(f *feed, l *Listener) {
 		return
 	}
 	p.listeners = nil
-	f.present = swapRemoved(f.present, p.at)
-	if p.at < len(f.present) {
+	f.present = swapRemoved(f.present, int(p.at))
+	if int(p.at) < len(f.present) {
 		f.present[p.at].at = p.at
 	}
 	f.forgetPerson(p)

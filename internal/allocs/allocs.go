@@ -5,6 +5,7 @@
 package allocs
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 
@@ -49,4 +50,48 @@ func Check(t *testing.T, rows ...Row) {
 			}
 		})
 	}
+}
+
+// Held is something that is kept, and how much memory it may take.
+type Held struct {
+	Name string
+	// Most is how many bytes of the heap each of N may hold once what making them left
+	// behind is collected: what was measured when the row was written and a little more.
+	Most float64
+	N    int
+	// Make makes all N, and returns what holds them.
+	Make func() any
+}
+
+// CheckHeld makes what each row says and fails the test where it holds more. What
+// it counts is what Check does not: how small a thing is, however it was made.
+// It skips, and may not be used, where Check does and may not.
+func CheckHeld(t *testing.T, rows ...Held) {
+	t.Helper()
+	if race.Enabled {
+		t.Skip("the race detector changes what is allocated: make budgets counts without it")
+	}
+	for _, r := range rows {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Helper()
+			before := live()
+			kept := r.Make()
+			got := (float64(live()) - float64(before)) / float64(r.N)
+			runtime.KeepAlive(kept)
+			t.Logf("%.1f bytes, at most %g", got, r.Most)
+			if got > r.Most {
+				t.Errorf("%.1f bytes each, at most %g", got, r.Most)
+			}
+		})
+	}
+}
+
+// live is what the heap holds, in bytes. A second collection empties what pools
+// kept over the first.
+func live() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
