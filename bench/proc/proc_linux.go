@@ -245,9 +245,15 @@ func Busy(cores []int) time.Duration {
 }
 
 // RSS is the resident memory of the process, in bytes.
-func (p *Proc) RSS() int64 { return rssOf(p.PID()) }
+func (p *Proc) RSS() int64 { return memoryOf(p.PID(), "Rss", "VmRSS") }
 
-func rssOf(pid int) int64 {
+// Own is the resident memory of the process without the files that it maps, its
+// program and a database, in bytes: what is left of those is the kernel's cache of
+// them, which is there however they are read.
+func (p *Proc) Own() int64 { return memoryOf(p.PID(), "Anonymous", "RssAnon") }
+
+// memoryOf reads a line of smaps_rollup, or of status where that cannot be read.
+func memoryOf(pid int, rollup, status string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		text, err = os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -257,7 +263,7 @@ func rssOf(pid int) int64 {
 	}
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(line, ":")
-		if name != "Rss" && name != "VmRSS" {
+		if name != rollup && name != status {
 			continue
 		}
 		kb, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
