@@ -134,10 +134,10 @@ func heard(t *testing.T, frame []byte) func() {
 	nc, r := new(repeating), reader{limits: &limits}
 	return func() {
 		nc.Reset(frame)
-		if err := r.await(nc); err != nil {
+		if err := r.await(nc, nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		m, whole, err := r.frame(nc)
+		m, whole, err := r.frame(nc, nil)
 		if err != nil || !whole {
 			t.Fatalf("whole %v: %v", whole, err)
 		}

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -120,8 +119,9 @@ const (
 // own goroutine, whose stack stays as small as they come: what is heard, and the
 // end, is for the Server's hands.
 func (c *Conn) serve() {
+	look := c.read.look
 	for {
-		if err := c.read.await(c.nc); err != nil {
+		if err := c.read.await(c.nc, c.raw, look); err != nil {
 			c.srv.crew.start(&lost{c, err})
 			return
 		}
@@ -155,7 +155,7 @@ func (c *Conn) work() bool {
 // there will be none; unread says that the client may have more to say.
 func (c *Conn) hear() (on, unread bool) {
 	for {
-		m, whole, err := c.read.frame(c.nc)
+		m, whole, err := c.read.frame(c.nc, c.raw)
 		switch {
 		case err != nil:
 			return false, c.readFailed(err)
@@ -220,9 +220,9 @@ func (c *Conn) take(m message) {
 		c.refuseFrame(err, cmd)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.srv.ctx, commandTimeout)
-	defer cancel()
-	c.act(ctx, cmd)
+	ctx := patience{parent: c.srv.ctx}
+	defer ctx.end()
+	c.act(&ctx, cmd)
 }
 
 // refuseFrame answers a frame that could not be read. It was a first frame too.

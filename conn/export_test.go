@@ -91,9 +91,9 @@ func Heard(nc net.Conn, ahead []byte, limit, drain int) (heard []string, end str
 	for {
 		var m message
 		whole := false
-		err := r.await(nc)
+		err := r.await(nc, nil, nil)
 		if err == nil {
-			m, whole, err = r.frame(nc)
+			m, whole, err = r.frame(nc, nil)
 		}
 		if r.part != nil {
 			held = max(held, cap(r.part.payload))

@@ -307,6 +307,8 @@ type direct struct {
 	p   []byte
 	n   int
 	err error
+	// loud has the runtime told of the next write: once for many of them.
+	loud bool
 	// try is what a socket calls with its descriptor: made once, because a closure
 	// for each write would be most of what a write allocates.
 	try func(fd uintptr)
@@ -316,7 +318,11 @@ func newDirect() *direct {
 	d := &direct{buf: make([]byte, 0, 128<<10)}
 	d.try = func(fd uintptr) {
 		for {
-			d.n, d.err = syscall.Write(int(fd), d.p)
+			if d.loud {
+				d.n, d.err = syscall.Write(int(fd), d.p)
+			} else {
+				d.n, d.err = quietWrite(fd, d.p)
+			}
 			if d.err != syscall.EINTR {
 				return
 			}
@@ -331,7 +337,7 @@ func newDirect() *direct {
 func (d *direct) send(c *Conn, p []byte) (left int, err error) {
 	d.p, d.n, d.err = p, 0, nil
 	err = c.raw.Control(d.try)
-	d.p = nil
+	d.p, d.loud = nil, false
 	switch {
 	case err != nil:
 		return 0, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -48,16 +49,22 @@ type message struct {
 type reader struct {
 	limits *parley.Limits // FrameBytes and DrainBytes
 	// ahead was read already: with the handshake, or when a frame woke the reader.
-	ahead []byte
-	*desk            // nil while waiting
-	part  *fragments // nil between messages
-	first [14]byte   // the longest header, or a whole pong
+	ahead  []byte
+	*desk             // nil while waiting
+	part   *fragments // nil between messages
+	first  [14]byte   // the longest header, or a whole pong
+	looked int8       // what look read into first; -1 for an error
+	errno  uint8      // which one
 }
 
 // desk is what a reader needs while there is something to read.
 type desk struct {
 	br      *bufio.Reader
-	from    source                  // of br
+	from    source           // of br
+	glance  func(fd uintptr) // reads what is there already into p
+	p       []byte
+	n       int
+	err     error
 	scratch [maxControlPayload]byte // a frame's header, then a control frame's payload
 }
 
@@ -71,13 +78,17 @@ type fragments struct {
 	valid    int    // bytes of a text that are known to be whole runes
 }
 
-var desks = sync.Pool{New: func() any { return &desk{br: bufio.NewReaderSize(nil, 4096)} }}
+var desks = sync.Pool{New: func() any {
+	d := &desk{br: bufio.NewReaderSize(nil, 4096)}
+	d.glance = func(fd uintptr) { d.n, d.err = quietRead(fd, d.p) }
+	return d
+}}
 
 // frame reads one frame. whole is false for a fragment that does not end its
 // message; else m is a data message or a control frame. After an error it must
 // not be called again.
-func (r *reader) frame(nc net.Conn) (m message, whole bool, err error) {
-	r.sit(nc)
+func (r *reader) frame(nc net.Conn, raw syscall.RawConn) (m message, whole bool, err error) {
+	r.sit(nc, raw)
 	h, err := ws.ReadHeaderBuffer(r.br, r.scratch[:0])
 	switch {
 	case errors.Is(err, ws.ErrHeaderLengthMSB), errors.Is(err, ws.ErrHeaderLengthUnexpected):
@@ -180,13 +191,14 @@ func (f *fragments) text() bool {
 	return false
 }
 
-// await blocks until a frame has begun, without a buffer.
-func (r *reader) await(nc net.Conn) error {
+// await blocks until a frame has begun, without a buffer. raw is the way past the
+// runtime's poller, nil for none; look as begin has it.
+func (r *reader) await(nc net.Conn, raw syscall.RawConn, look func(fd uintptr) bool) error {
 	if !r.idle() {
 		return nil
 	}
 	for {
-		n, err := nc.Read(r.first[:])
+		n, err := r.begin(nc, raw, look)
 		if n > 0 {
 			r.ahead = r.first[:n]
 			return nil
@@ -197,15 +209,49 @@ func (r *reader) await(nc net.Conn) error {
 	}
 }
 
+// begin reads the first bytes of a frame, once they are there. look is the
+// reader's, or nil where raw is.
+func (r *reader) begin(nc net.Conn, raw syscall.RawConn, look func(fd uintptr) bool) (n int, err error) {
+	if raw == nil {
+		return nc.Read(r.first[:])
+	}
+	if err := raw.Read(look); err != nil {
+		return 0, err
+	}
+	switch {
+	case r.looked < 0:
+		return 0, syscall.Errno(r.errno)
+	case r.looked == 0:
+		return 0, io.EOF
+	}
+	return int(r.looked), nil
+}
+
+// look reads into first what has come; it reports false where that is nothing.
+func (r *reader) look(fd uintptr) bool {
+	for {
+		n, err := quietRead(fd, r.first[:])
+		errno, _ := err.(syscall.Errno)
+		switch errno {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			r.looked, r.errno = int8(n), uint8(errno)
+			return true
+		}
+	}
+}
+
 // idle reports whether the reader would have to wait for the next frame, or the
 // rest of it.
 func (r *reader) idle() bool { return r.desk == nil && len(r.ahead) == 0 }
 
 // sit takes a buffer for a frame.
-func (r *reader) sit(nc net.Conn) {
+func (r *reader) sit(nc net.Conn, raw syscall.RawConn) {
 	if r.desk == nil {
 		r.desk = desks.Get().(*desk)
-		r.from = source{r, nc}
+		r.from = source{r, nc, raw}
 		r.br.Reset(&r.from)
 	}
 }
@@ -222,18 +268,32 @@ func (r *reader) rise() {
 
 // source is what a reader reads from: what is ahead, then the socket.
 type source struct {
-	r  *reader
-	nc net.Conn
+	r   *reader
+	nc  net.Conn
+	raw syscall.RawConn // nil for none
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	r := s.r
 	if len(r.ahead) == 0 {
-		return s.nc.Read(p)
+		return r.desk.read(s.nc, s.raw, p)
 	}
 	n := copy(p, r.ahead)
 	if r.ahead = r.ahead[n:]; len(r.ahead) == 0 {
 		r.ahead = nil
 	}
 	return n, nil
+}
+
+// read reads what is there already, or else waits for it.
+func (d *desk) read(nc net.Conn, raw syscall.RawConn, p []byte) (int, error) {
+	if raw != nil && len(p) > 0 {
+		d.p = p
+		err := raw.Control(d.glance)
+		d.p = nil
+		if err == nil && d.err == nil && d.n > 0 {
+			return d.n, nil
+		}
+	}
+	return nc.Read(p) // which says what is wrong, too
 }

@@ -72,6 +72,7 @@ func (r *rounds) run(ctx context.Context) {
 			return
 		}
 		for n := r.take(&list); n > 0; n = r.take(&list) {
+			w.loud = true
 			for i, c := range list[:n] {
 				list[i] = nil
 				c.write(w, false)
