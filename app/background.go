@@ -22,7 +22,7 @@ func (a *App) background() {
 	a.stopEngine, _ = run("engine", func(ctx context.Context) error {
 		a.wg.Go(func() { a.auth.Watch(ctx) })
 		a.wg.Go(func() { a.trim(ctx) })
-		a.wg.Go(func() { tidy(ctx) })
+		a.wg.Go(func() { a.tidy(ctx) })
 		return a.engine.Run(ctx)
 	})
 	a.stopPresence, _ = run("presence", a.presence.Run)

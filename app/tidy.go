@@ -20,7 +20,10 @@ const (
 // when the heap has grown, and who does nothing does not grow: what ten thousand
 // connects left behind would stay until some minutes later. Where it was collected
 // just then, there is no garbage, and its room is kept for the heap to grow again.
-func tidy(ctx context.Context) {
+//
+// A store that keeps memory of its own for what it has read gives that back too.
+func (a *App) tidy(ctx context.Context) {
+	store, _ := a.store.(interface{ Tidy(context.Context) error })
 	ticker := time.NewTicker(tidyInterval)
 	defer ticker.Stop()
 	var m memory
@@ -33,6 +36,11 @@ func tidy(ctx context.Context) {
 		}
 		now := m.read()
 		if now.due(&before) {
+			if store != nil {
+				if err := store.Tidy(ctx); err != nil && ctx.Err() == nil {
+					a.log.Warn("tidy the store", "error", err)
+				}
+			}
 			debug.FreeOSMemory()
 			now = m.read()
 		}
