@@ -30,6 +30,7 @@ type feed struct {
 
 	applied       parley.Position
 	ring          ring
+	reach         reach
 	persons       map[parley.PrincipalID]*person
 	known         uint32                 // counts persons
 	present       []*person              // those who listen here

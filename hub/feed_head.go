@@ -81,6 +81,7 @@ func (f *feed) reload(head parley.Position, reason string) {
 	f.restored++
 	f.pages++
 	f.clearRing(head)
+	f.reach.floor = 0
 	for _, m := range f.conversations {
 		m.drop(f)
 	}

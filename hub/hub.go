@@ -64,6 +64,7 @@ type Counters struct {
 	FellBehind  atomic.Uint64 // listeners that were owed too much and went back to their place
 	Reloads     atomic.Uint64 // listeners told to reload
 	Pages       atomic.Uint64 // pages read for listeners that are behind
+	ReachedBack atomic.Uint64 // times a ring was filled with what came before it
 	Merged      atomic.Uint64 // deltas told as a part of a longer piece
 	Snapshots   atomic.Uint64 // answers told from their beginning to who came later
 	Unheard     atomic.Uint64 // events that are not stored and went past a listener that was behind

@@ -151,18 +151,25 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 		}
 		place.at = at
 	}
-	for {
+	for asked := false; ; {
 		unknown, log := false, uint64(0)
+		var filled <-chan struct{}
 		if !l.feed.do(func() {
 			log = l.feed.restored
 			if unknown = place.named && place.reload == "" && !l.recognize(&place); !unknown {
 				l.register(cfg, place)
+			} else if !asked {
+				filled = l.feed.reachBack(place.at.Offset)
 			}
 		}) {
 			return ErrClosed
 		}
 		if !unknown {
 			return nil
+		}
+		if asked = true; filled != nil {
+			l.feed.await(filled)
+			continue
 		}
 		if err := l.lookUp(&place); err != nil {
 			return err

@@ -105,15 +105,25 @@ func (l *Listener) page(ctx context.Context) error {
 	f := l.feed
 	var turn uint32
 	var at, applied parley.Position
+	var filled <-chan struct{}
 	reached := false
-	if !f.do(func() {
+	look := func() {
 		defer l.oweRuns()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		reached = l.refill()
+		if reached = l.refill(); !reached && !f.ring.reaches(l.read.Offset) { // else what comes next is a stub
+			filled = f.reachBack(l.read.Offset)
+		}
 		turn, at, applied = l.turn, l.read, f.applied
-	}) {
+	}
+	if !f.do(look) {
 		return ErrClosed
+	}
+	if filled != nil { // once: what could not be had is read below
+		f.await(filled)
+		if !f.do(look) {
+			return ErrClosed
+		}
 	}
 	if reached {
 		l.known = nil

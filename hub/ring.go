@@ -59,6 +59,12 @@ func (f *feed) keep(en *entry) {
 	for _, k := range keys {
 		k.add(en)
 	}
+	f.bound()
+}
+
+// bound lets go of the oldest beyond the ring's bounds.
+func (f *feed) bound() {
+	r := &f.ring
 	for len(r.entries) > max(f.h.cfg.Limits.RingEvents, 1) || r.weight > f.ringBytes() && len(r.entries) > 1 {
 		f.letGo()
 	}
