@@ -3,7 +3,8 @@
 // One goroutine owns the only connection that writes. It takes whatever updates
 // are queued, runs each in a savepoint of one transaction and commits them
 // together, so that an acknowledgement means "synced" and a busy store syncs
-// once for many. Reads go to a small pool of read-only connections and never
+// once for many. Before it commits it lets those go first who can run or have
+// news from the network, as long as that brings more updates. Reads go to a small pool of read-only connections and never
 // wait for the writer (WAL).
 //
 // The commit gives events their Positions: a file has one server, so the order

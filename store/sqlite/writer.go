@@ -5,15 +5,19 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/parley-chat/parley"
 )
 
-// maxGroup is how many updates one commit holds at most.
-const maxGroup = 256
+// maxGroup is how many updates one commit holds at most, and maxAwait how long one
+// may wait for others to come.
+const (
+	maxGroup = 256
+	maxAwait = 2 * time.Millisecond
+)
 
 // writer is the goroutine that owns the writing connection, and its queue.
 type writer struct {
@@ -30,6 +34,7 @@ type writer struct {
 	log   *appender
 	queue *queue
 	batch []*request
+	turn  turn
 }
 
 // request is one update on its way through the writer.
@@ -57,6 +62,7 @@ func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
 		stmts:    newStmts(conn),
 		queue:    q,
 		batch:    make([]*request, 0, maxGroup),
+		turn:     newTurn(),
 		free:     sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }},
 	}
 	w.log = newAppender(w.ctx, w.stmts, epoch)
@@ -114,6 +120,7 @@ func (w *writer) close() {
 	w.mu.Unlock()
 	<-w.done
 	w.stmts.close()
+	w.turn.close()
 	_ = w.conn.Close()
 }
 
@@ -131,13 +138,26 @@ func (w *writer) run() {
 		go w.run()
 	}()
 	for r := range w.requests {
-		// Whoever is about to send goes first: woken by the first request, the writer
-		// would else be ahead of all that became ready with it.
-		runtime.Gosched()
+		w.await()
 		w.gather(r)
 		w.commit()
 	}
 	finished = true
+}
+
+// await lets those go first who are about to send, as long as more come: woken by
+// the first request, the writer would else be ahead of all that became ready with
+// it, and those who were just answered would miss the group they could be in. A
+// commit costs much the same for many as for one. Alone it costs microseconds.
+func (w *writer) await() {
+	until := time.Now().Add(maxAwait)
+	for waiting := -1; len(w.requests) > waiting && len(w.requests) < maxGroup-1; {
+		waiting = len(w.requests)
+		w.turn.yield()
+		if time.Now().After(until) {
+			return
+		}
+	}
 }
 
 // gather fills the batch with what waits behind the first request.
