@@ -90,11 +90,11 @@ func (q *inquiry) mayHear(id parley.ConversationID) error {
 	return err
 }
 
-// isIn asks the hub before the store: when all the members of a large conversation
-// come back, each reading of its members would be as long as it is large. What the
+// isIn asks the hub before the store, which has the members of a conversation that
+// many ask for read once: each reading is as long as the conversation is large. What the
 // hub knows may be a moment old, and is asked again at each delivery.
 func (q *inquiry) isIn(id parley.ConversationID) error {
-	if l := q.listener.Load(); l != nil && l.In(id, q.returning) {
+	if l := q.listener.Load(); l != nil && l.In(q.ctx, id, q.returning) {
 		return nil
 	}
 	p := q.principal.Load()

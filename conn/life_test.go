@@ -25,6 +25,8 @@ func (bench) Head(context.Context, parley.OrgID) (parley.Position, error) {
 	return parley.Position{}, nil
 }
 
+func (bench) LastOffset(context.Context, parley.OrgID, string) (uint64, error) { return 0, nil }
+
 func (bench) OpenRuns(context.Context, parley.OrgID) ([]parley.Run, error) { return nil, nil }
 
 func (bench) CheckCursor(_ context.Context, _ parley.ReplayQuery, at parley.Position) error {

@@ -115,7 +115,8 @@ func TestChat(t *testing.T) {
 		h.talk("bob", "ada")
 		c = h.dial("/ws?token=" + h.mint("ada", messaging) + "&cursor=" + cursor)
 		c.send(`{"action":"resume","conversation_ids":["` + talk.String() + `"]}`)
-		c.want(`{"type":"subscribed","payload":["`+talk.String()+`"]}`,
+		// The cursor moves by itself where the hub has not come to the last event yet.
+		c.wantBut(`{"type":"cursor"`, `{"type":"subscribed","payload":["`+talk.String()+`"]}`,
 			`{"type":"event","payload":{"type":"message.created"},"cursor":"*"}`,
 			`{"type":"event","payload":{"type":"conversation.created"},"cursor":"*"}`)
 	})

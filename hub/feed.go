@@ -40,6 +40,7 @@ type feed struct {
 	patterns      trie // of the groups that are patterns
 	conversations map[parley.ConversationID]*members
 	loads         map[parley.ConversationID]*load // conversations that are being read
+	asked         map[parley.ConversationID]bool  // that one listener asked for and are not in memory
 	runs          map[parley.RunID]*run
 	ended         map[parley.RunID]time.Time // runs that ended lately: their late deltas are dropped
 	target        uint64                     // a hole is being filled up to here; 0 where there is none

@@ -77,7 +77,7 @@ func TestWhoIsInAConversation(t *testing.T) {
 		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") })
 		is := func(l *ear, past, want bool) {
 			t.Helper()
-			if got := l.In(talk(), past); got != want {
+			if got := l.In(t.Context(), talk(), past); got != want {
 				t.Errorf("%s is in it (past %t): %t", l.Principal().ID, past, got)
 			}
 		}
@@ -89,5 +89,35 @@ func TestWhoIsInAConversation(t *testing.T) {
 		w.post("b")
 		is(bob, false, false)
 		is(bob, true, true)
+	})
+}
+
+// When all come back who are in a conversation, its members are read for the first
+// of them by itself, and once more for all others.
+func TestWhoIsInAConversationIsReadOnce(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") })
+		if before := w.store.reads; bob.In(t.Context(), talk(), false) || w.store.reads != before {
+			t.Error("the first who asks is answered by what is in memory, and that is nothing")
+		}
+		if !bob.In(t.Context(), talk(), false) {
+			t.Error("bob is in it, and the feed has had time to read that")
+		}
+		before := w.store.reads
+		for range 10 {
+			if !bob.In(t.Context(), talk(), false) || eve.In(t.Context(), talk(), false) {
+				t.Error("bob is in it, eve is not")
+			}
+		}
+		if n := w.store.reads - before; n != 0 {
+			t.Errorf("the store was read %d times for what is in memory", n)
+		}
+
+		w.store.with(func() { w.store.failing = true })
+		if other := (parley.ConversationID{77}); bob.In(t.Context(), other, false) || bob.In(t.Context(), other, false) {
+			t.Error("a store that is away says that bob is in a conversation")
+		}
 	})
 }
