@@ -1,5 +1,7 @@
 package parley
 
+import "time"
+
 // Command is something a client wants. Dialects decode frames into commands;
 // HTTP routes make the same ones. There are two kinds: those a Conn carries out
 // itself (ConnCommand) and those the engine does (the rest).
@@ -86,6 +88,98 @@ type (
 		Internal     bool
 		Origin       string // the Conn it came over; empty for HTTP
 	}
+	// UpdateConversation changes what a conversation is called; nil leaves a field as
+	// it is.
+	UpdateConversation struct {
+		Conversation       ConversationID
+		Title, Description *string
+	}
+	// DeleteConversation deletes one for everyone, for ever; or takes it from the
+	// caller's own list, with all that was said in it until now. Idempotent.
+	DeleteConversation struct {
+		Conversation ConversationID
+		ForEveryone  bool
+	}
+	// SetRole gives a member another role.
+	SetRole struct {
+		Conversation ConversationID
+		Member       PrincipalID
+		Role         Role
+	}
+	// EditMessage changes what the caller said; what it said before is kept.
+	EditMessage struct {
+		Message     MessageID
+		Content     string
+		ContentMeta *string // nil leaves it as it is
+	}
+	// DeleteMessage deletes a message for everyone: its place stays, what it said is
+	// gone; or only for the caller. Idempotent.
+	DeleteMessage struct {
+		Message     MessageID
+		ForEveryone bool
+	}
+	// React puts the caller's emoji under a message or takes it away; On nil turns
+	// what is into its opposite. Conversation, where it is not zero, must be the
+	// message's.
+	React struct {
+		Conversation ConversationID
+		Message      MessageID
+		Emoji        string
+		On           *bool
+	}
+	// ForwardMessage says a message again in other conversations, all of them or
+	// none.
+	ForwardMessage struct {
+		Message       MessageID
+		Conversations []ConversationID
+	}
+	// MoveReceipts moves the caller's read and delivered places forward; what was read
+	// was delivered. A place behind where it is, and 0, change nothing; one beyond the
+	// last message is that of the last message.
+	MoveReceipts struct {
+		Conversation    ConversationID
+		Read, Delivered uint64
+	}
+	// MuteConversation mutes for the caller until a time; zero unmutes.
+	MuteConversation struct {
+		Conversation ConversationID
+		Until        time.Time
+	}
+	// ArchiveConversation archives for the caller, or takes it out again. Idempotent.
+	ArchiveConversation struct {
+		Conversation ConversationID
+		On           bool
+	}
+	// BlockPrincipal keeps what somebody says from the caller, or no longer. Idempotent.
+	BlockPrincipal struct {
+		Principal PrincipalID
+		On        bool
+	}
+	// CreateTask begins a task; the caller is the agent that works on it, or a service
+	// or a member who names one.
+	CreateTask struct {
+		Conversation ConversationID
+		Agent        PrincipalID // empty: the caller
+		Parent       TaskID
+		Title        string
+		Status       TaskStatus // empty: running
+		Step         string
+		Narrative    string
+	}
+	// UpdateTask reports how a task goes; nil leaves a field as it is. A task that has
+	// ended stays as it is: the same report again is answered, another one is refused.
+	UpdateTask struct {
+		Task            TaskID
+		Status          TaskStatus // empty: as it is
+		Step, Narrative *string
+		Result          RawJSON // nil: as it is
+		Error           *string
+	}
+	// StreamTask tells some text of a running task.
+	StreamTask struct {
+		Task TaskID
+		Text string
+	}
 	// SetTyping tells that the caller types or stopped.
 	SetTyping struct {
 		Conversation ConversationID
@@ -114,20 +208,34 @@ type (
 // MaxPublishBatch is how many events a PublishBatch may hold.
 const MaxPublishBatch = 1000
 
-func (Authenticate) command()       {}
-func (Subscribe) command()          {}
-func (Unsubscribe) command()        {}
-func (Resume) command()             {}
-func (Ping) command()               {}
-func (Ignore) command()             {}
-func (CreateConversation) command() {}
-func (AddMembers) command()         {}
-func (RemoveMember) command()       {}
-func (CloseConversation) command()  {}
-func (PostMessage) command()        {}
-func (SetTyping) command()          {}
-func (PublishEvent) command()       {}
-func (PublishBatch) command()       {}
+func (Authenticate) command()        {}
+func (Subscribe) command()           {}
+func (Unsubscribe) command()         {}
+func (Resume) command()              {}
+func (Ping) command()                {}
+func (Ignore) command()              {}
+func (CreateConversation) command()  {}
+func (AddMembers) command()          {}
+func (RemoveMember) command()        {}
+func (CloseConversation) command()   {}
+func (PostMessage) command()         {}
+func (SetTyping) command()           {}
+func (UpdateConversation) command()  {}
+func (DeleteConversation) command()  {}
+func (SetRole) command()             {}
+func (EditMessage) command()         {}
+func (DeleteMessage) command()       {}
+func (React) command()               {}
+func (ForwardMessage) command()      {}
+func (MoveReceipts) command()        {}
+func (MuteConversation) command()    {}
+func (ArchiveConversation) command() {}
+func (BlockPrincipal) command()      {}
+func (CreateTask) command()          {}
+func (UpdateTask) command()          {}
+func (StreamTask) command()          {}
+func (PublishEvent) command()        {}
+func (PublishBatch) command()        {}
 
 func (Authenticate) connCommand() {}
 func (Subscribe) connCommand()    {}
@@ -142,8 +250,17 @@ type Result struct {
 	Conversation *Conversation
 	// Members are the conversation's, set by CreateConversation and AddMembers.
 	Members []Membership
-	// Message is set by PostMessage.
+	// Message is set by PostMessage, EditMessage, DeleteMessage and React.
 	Message *Message
+	// Forwarded are the messages that ForwardMessage made, in the order of its
+	// conversations.
+	Forwarded []Message
+	// State is the caller's, set by the commands that change it.
+	State *MemberState
+	// Task is set by the task commands.
+	Task *Task
+	// Reacted says that the caller's emoji is there now; set by React.
+	Reacted bool
 	// Event is what the command caused: the published event, the first of several.
 	// Nil where nothing changed.
 	Event *Event

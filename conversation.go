@@ -110,6 +110,9 @@ const (
 	ConversationDeleted EventType = "conversation.deleted"
 	MemberJoined        EventType = "member.joined"
 	MemberLeft          EventType = "member.left"
+	// MemberUpdated says that a member has another role. It ends a stay and begins
+	// the next: what a role lets one hear holds from here on.
+	MemberUpdated EventType = "member.updated"
 )
 
 // ConversationBody is the body of conversation.* events.
@@ -128,7 +131,7 @@ type ConversationBody struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// MemberBody is the body of member.joined and member.left, and an element of
+// MemberBody is the body of member.joined, .left and .updated, and an element of
 // ConversationBody.Members.
 type MemberBody struct {
 	Principal   PrincipalID   `json:"principal"`
@@ -153,5 +156,6 @@ func conversationSpecs() []EventSpec {
 		{ConversationDeleted, Durable, ConversationScope, ChannelConversation, topic("deleted"), "a conversation was deleted for everyone", body},
 		{MemberJoined, Durable, ConversationScope, ChannelConversation, topic("participant_added"), "a principal joined a conversation", member},
 		{MemberLeft, Durable, ConversationScope, ChannelConversation, topic("participant_removed"), "a principal left a conversation or was removed", member},
+		{MemberUpdated, Durable, ConversationScope, ChannelConversation, topic("participant_updated"), "a member has another role", member},
 	}
 }

@@ -161,7 +161,8 @@ var eventSpecs = func() map[EventType]EventSpec {
 func EventSpecs() []EventSpec {
 	var all []EventSpec
 	for _, group := range [][]EventSpec{
-		messageSpecs(), streamSpecs(), typingSpecs(), presenceSpecs(), conversationSpecs(), publishedSpecs(),
+		messageSpecs(), reactionSpecs(), streamSpecs(), typingSpecs(), presenceSpecs(), conversationSpecs(),
+		memberStateSpecs(), taskSpecs(), callSpecs(), publishedSpecs(),
 	} {
 		all = append(all, group...)
 	}
@@ -185,6 +186,12 @@ func (e *Event) Spec() EventSpec {
 
 // ResourceID is the last segment of the event's topic.
 func (e *Event) ResourceID() string {
+	switch b := e.Body.(type) {
+	case *TaskBody:
+		return b.Task.String()
+	case *TaskDeltaBody:
+		return b.Task.String()
+	}
 	if !e.Conversation.IsZero() {
 		return e.Conversation.String()
 	}
@@ -195,6 +202,12 @@ func (e *Event) ResourceID() string {
 		}
 	case *PresenceBody:
 		return string(b.Principal)
+	case *MemberStateBody:
+		return b.Conversation.String()
+	case *ReceiptBody: // where it is told to the member alone
+		return b.Conversation.String()
+	case *BlockBody:
+		return string(b.Blocked)
 	}
 	return e.ID.String()
 }

@@ -123,6 +123,9 @@ func appendMessage(dst []byte, m *Message) ([]byte, error) {
 	}
 	dst = appendTrue(dst, `,"internal":true`, m.Internal)
 	dst = appendTrue(dst, `,"forwarded":true`, m.Forwarded)
+	if m.Source != nil {
+		dst = appendSource(dst, m.Source)
+	}
 	dst = appendTrue(dst, `,"deleted":true`, m.Deleted)
 	if m.Run != nil {
 		dst = appendID(append(dst, `,"run":{"id":`...), m.Run.ID)
@@ -132,6 +135,14 @@ func appendMessage(dst []byte, m *Message) ([]byte, error) {
 	}
 	dst = appendStringIf(dst, `,"origin":`, m.Origin)
 	return append(dst, '}'), nil
+}
+
+func appendSource(dst []byte, s *Source) []byte {
+	dst = appendID(append(dst, `,"source":{"conversation":`...), s.Conversation)
+	dst = appendID(append(dst, `,"message":`...), s.Message)
+	dst = appendString(append(dst, `,"sender":`...), string(s.Sender))
+	dst = appendStringIf(dst, `,"sender_name":`, s.SenderName)
+	return append(dst, '}')
 }
 
 func appendRaw(dst []byte, raw RawJSON) []byte {

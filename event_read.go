@@ -152,7 +152,14 @@ func (r *eventReader) message(m *Message) bool {
 	if !ok {
 		return false
 	}
-	m.Internal, m.Forwarded, m.Deleted = r.skip(`,"internal":true`), r.skip(`,"forwarded":true`), r.skip(`,"deleted":true`)
+	m.Internal, m.Forwarded = r.skip(`,"internal":true`), r.skip(`,"forwarded":true`)
+	if r.skip(`,"source":{"conversation":`) {
+		m.Source = new(Source)
+		if !r.source(m.Source) {
+			return false
+		}
+	}
+	m.Deleted = r.skip(`,"deleted":true`)
 	if r.skip(`,"run":{"id":`) {
 		m.Run = new(RunRef)
 		if !readID(r, &m.Run.ID) || !r.skip(`,"status":`) || !r.string((*string)(&m.Run.Status)) ||
@@ -161,6 +168,13 @@ func (r *eventReader) message(m *Message) bool {
 		}
 	}
 	return (!r.skip(`,"origin":`) || r.string(&m.Origin)) && r.skip(`}`)
+}
+
+// source reads a Source, whose first key was read.
+func (r *eventReader) source(s *Source) bool {
+	return readID(r, &s.Conversation) && r.skip(`,"message":`) && readID(r, &s.Message) &&
+		r.skip(`,"sender":`) && r.string((*string)(&s.Sender)) &&
+		(!r.skip(`,"sender_name":`) || r.string(&s.SenderName)) && r.skip(`}`)
 }
 
 // skip goes past s, if it comes next.

@@ -27,6 +27,9 @@ type (
 	subscriptionKind struct{}
 	participantKind  struct{}
 	keyKind          struct{}
+	taskKind         struct{}
+	callKind         struct{}
+	attachmentKind   struct{}
 )
 
 func (conversationKind) Prefix() string { return "conv" }
@@ -36,6 +39,9 @@ func (runKind) Prefix() string          { return "run" }
 func (subscriptionKind) Prefix() string { return "sub" }
 func (participantKind) Prefix() string  { return "part" }
 func (keyKind) Prefix() string          { return "key" }
+func (taskKind) Prefix() string         { return "task" }
+func (callKind) Prefix() string         { return "call" }
+func (attachmentKind) Prefix() string   { return "att" }
 
 // Typed ids of the product's nouns.
 type (
@@ -46,6 +52,9 @@ type (
 	SubscriptionID = ID[subscriptionKind]
 	ParticipantID  = ID[participantKind]
 	KeyID          = ID[keyKind]
+	TaskID         = ID[taskKind]
+	CallID         = ID[callKind]
+	AttachmentID   = ID[attachmentKind]
 )
 
 // ErrBadID says that a string is neither a UUID nor a TypeID of the wanted kind.

@@ -33,6 +33,7 @@ type Limits struct {
 	MembersPerCall     int           `json:"members_per_call"` // members named in one request
 	PresenceGrace      time.Duration `json:"presence_grace"`   // who has no connection left is offline after
 	PresenceMembers    int           `json:"presence_members"` // a conversation with more members tells nobody's presence
+	ReceiptMembers     int           `json:"receipt_members"`  // a conversation with more members tells receipts to their owners alone
 	LogRetention       time.Duration `json:"log_retention"`    // events are kept this long
 }
 
@@ -47,7 +48,7 @@ func DefaultLimits() Limits {
 		PingInterval: 30 * time.Second, PongTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		CursorInterval: 30 * time.Second, TypingTTL: 6 * time.Second, ExpiryWarning: time.Minute,
 		Subscriptions: 10000, QueueFrames: 64, QueueBytes: 64 << 10, RingEvents: 65536, RingBytes: 128 << 20, MembersPerCall: 1000,
-		PresenceGrace: 15 * time.Second, PresenceMembers: 1000,
+		PresenceGrace: 15 * time.Second, PresenceMembers: 1000, ReceiptMembers: 500,
 		LogRetention: 7 * 24 * time.Hour,
 	}
 }

@@ -32,12 +32,37 @@ type Message struct {
 	// the others find {seq, hidden:true} in history and sync.
 	Internal  bool `json:"internal,omitempty"`
 	Forwarded bool `json:"forwarded,omitempty"`
-	Deleted   bool `json:"deleted,omitempty"`
+	// Source is where a forwarded message was first said; nil where it was said here.
+	Source  *Source `json:"source,omitempty"`
+	Deleted bool    `json:"deleted,omitempty"`
 	// Run is set on a message that an agent's run became.
 	Run *RunRef `json:"run,omitempty"`
 	// Origin is the Conn that sent it; that one socket is not told again on the
 	// bot surface. Empty for messages that came over HTTP.
 	Origin string `json:"origin,omitempty"`
+	// ChangeSeq is the number of the event that stored it or changed it last. It is
+	// the event's own, so it is not part of the body.
+	ChangeSeq uint64 `json:"-"`
+}
+
+// Source is where a forwarded message comes from. Of a message that was forwarded
+// already it is the first one's.
+type Source struct {
+	Conversation ConversationID `json:"conversation"`
+	Message      MessageID      `json:"message"`
+	Sender       PrincipalID    `json:"sender"`
+	SenderName   string         `json:"sender_name,omitempty"`
+}
+
+// Edit is what a message said before it was edited.
+type Edit struct {
+	Conversation ConversationID
+	Message      MessageID
+	Number       int // 0 for what was first said
+	Content      string
+	ContentMeta  string
+	At           time.Time // when it was said
+	ChangeSeq    uint64    // the number of the event that told it
 }
 
 // RunRef ties a message to the run it grew from.

@@ -64,6 +64,46 @@ type Tx interface {
 	// where there is none.
 	MessageByClientID(org OrgID, id ConversationID, sender PrincipalID, clientMsgID string) (*Message, error)
 
+	// Message reads a message by its id, deleted ones too. ErrNotFound where there is
+	// none in the org. It does not hold the conversation: whoever changes it holds that
+	// first and reads the message again.
+	Message(org OrgID, id MessageID) (*Message, error)
+	// UpdateMessage writes content, content_meta, edited_at, edit_count, deleted and
+	// ChangeSeq of one that Message returned; what search finds follows.
+	UpdateMessage(m *Message, org OrgID) error
+	// InsertEdit keeps what a message said before. ErrConflict where the number is
+	// taken.
+	InsertEdit(org OrgID, e *Edit) error
+	// DeleteEdits lets go of all that a message said before.
+	DeleteEdits(org OrgID, conversation ConversationID, message MessageID) error
+	// SetReaction stores a reaction, or takes it away, and reports whether that changed
+	// anything.
+	SetReaction(org OrgID, r *Reaction, on bool) (changed bool, err error)
+	// HasReaction reports whether it is there; At is not looked at.
+	HasReaction(org OrgID, r *Reaction) (bool, error)
+	// CountReactions counts the different emoji under a message.
+	CountReactions(org OrgID, conversation ConversationID, message MessageID) (int, error)
+	// DeleteReactions takes all away from a message.
+	DeleteReactions(org OrgID, conversation ConversationID, message MessageID) error
+	// MemberState returns what a conversation is to a principal; the zero state, with
+	// its three ids, where nothing is stored.
+	MemberState(org OrgID, id ConversationID, principal PrincipalID) (*MemberState, error)
+	// SetMemberState stores it.
+	SetMemberState(s *MemberState) error
+	// HideMessage hides one message from a principal, and reports whether it was not
+	// yet.
+	HideMessage(org OrgID, id ConversationID, principal PrincipalID, seq uint64) (changed bool, err error)
+	// SetBlock stores a block, or takes it away, and reports whether that changed
+	// anything.
+	SetBlock(b *Block, on bool) (changed bool, err error)
+	// InsertTask stores a task.
+	InsertTask(t *Task) error
+	// Task reads a task. ErrNotFound where there is none in the org. It does not hold
+	// the conversation.
+	Task(org OrgID, id TaskID) (*Task, error)
+	// UpdateTask writes status, step, narrative, result, error and times.
+	UpdateTask(t *Task) error
+
 	// AppendEvent adds a durable event to the org's log; its Position is given at
 	// the commit or by Sequence. Two events of one transaction keep their order.
 	AppendEvent(e *Event) error
@@ -124,13 +164,41 @@ type Reader interface {
 	// From; empty where there is no such conversation.
 	Stays(ctx context.Context, org OrgID, id ConversationID) ([]Membership, error)
 	// ConversationsOf lists the conversations in which a principal has an open
-	// stay and that are not deleted, the latest activity first. next is empty at the
-	// end.
+	// stay, that are not deleted and that are listed (MemberState.Listed), the latest
+	// activity first. next is empty at the end.
 	ConversationsOf(ctx context.Context, org OrgID, principal PrincipalID, page Page) (list []Conversation, next string, err error)
 	// Messages lists the messages with from <= seq <= to, ascending, at most limit;
 	// to 0 is the newest. With newest set it is the last limit of that range, still
 	// ascending.
 	Messages(ctx context.Context, org OrgID, id ConversationID, from, to uint64, limit int, newest bool) ([]Message, error)
+	// Message reads a message by its id, deleted ones too. ErrNotFound where there is
+	// none in the org.
+	Message(ctx context.Context, org OrgID, id MessageID) (*Message, error)
+	// Edits lists what a message said before, the first first.
+	Edits(ctx context.Context, org OrgID, id ConversationID, message MessageID) ([]Edit, error)
+	// Reactions lists those under the messages with from <= seq <= to, by seq and then
+	// in the order they were made.
+	Reactions(ctx context.Context, org OrgID, id ConversationID, from, to uint64) ([]Reaction, error)
+	// MemberStates returns what conversations are to a principal, in their order; the
+	// zero state, with its three ids, where nothing is stored.
+	MemberStates(ctx context.Context, org OrgID, principal PrincipalID, ids []ConversationID) ([]MemberState, error)
+	// Receipts lists the states of all who were ever in a conversation and have read or
+	// received anything, in the byte order of their ids.
+	Receipts(ctx context.Context, org OrgID, id ConversationID) ([]MemberState, error)
+	// Hidden lists the seqs with from <= seq <= to that a principal hid from itself,
+	// ascending.
+	Hidden(ctx context.Context, org OrgID, id ConversationID, principal PrincipalID, from, to uint64) ([]uint64, error)
+	// Blocks lists whom a principal blocks, in the byte order of their ids.
+	Blocks(ctx context.Context, org OrgID, owner PrincipalID) ([]Block, error)
+	// Unread counts what a principal has not read. next is empty at the end, and always
+	// where the query names conversations.
+	Unread(ctx context.Context, q UnreadQuery) (list []Unread, next string, err error)
+	// Search finds messages by their words.
+	Search(ctx context.Context, q SearchQuery) (hits []SearchHit, next string, err error)
+	// Task reads a task. ErrNotFound where there is none in the org.
+	Task(ctx context.Context, org OrgID, id TaskID) (*Task, error)
+	// Tasks lists the tasks of a conversation, the newest first.
+	Tasks(ctx context.Context, org OrgID, id ConversationID, page Page) (list []Task, next string, err error)
 	// Run reads one run. ErrNotFound where there is none.
 	Run(ctx context.Context, org OrgID, id RunID) (*Run, error)
 	// OpenRuns lists the runs that are running, of one org or, where org is empty,
@@ -138,6 +206,31 @@ type Reader interface {
 	OpenRuns(ctx context.Context, org OrgID) ([]Run, error)
 	// Principal returns who was seen under an id. ErrNotFound where nobody was.
 	Principal(ctx context.Context, org OrgID, id PrincipalID) (*Principal, error)
+}
+
+// SearchQuery asks for the messages that hold all words of a text, the newest
+// first.
+type SearchQuery struct {
+	Org OrgID
+	// Principal must have or have had a stay that covers a message's seq for it to be
+	// found. What else it may not see (internal messages, what it hid, whom it blocks)
+	// is for the caller to leave out.
+	Principal PrincipalID
+	// Text is words; the last one may be the beginning of one. Anything else in it is
+	// a space. An empty one finds nothing.
+	Text string
+	// Conversation bounds the search to one; zero is all. BeforeSeq, with it, bounds
+	// it to lesser seqs; 0 does not.
+	Conversation ConversationID
+	BeforeSeq    uint64
+	Page         Page
+}
+
+// SearchHit is a message that was found. Snippet is the part of its content around
+// the first words found, each of them between U+0002 and U+0003.
+type SearchHit struct {
+	Message Message
+	Snippet string
 }
 
 // PeerReader tells who shares a conversation with whom.

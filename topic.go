@@ -30,6 +30,9 @@ type Topic struct {
 // TopicOf is the topic an event is heard under.
 func TopicOf(e *Event) Topic {
 	name := e.Spec().Topic
+	if b, ok := e.Body.(*TaskBody); ok {
+		name.Event = string(b.Status)
+	}
 	return Topic{e.Org, name.Source, name.Resource, name.Event, e.ResourceID()}
 }
 

@@ -79,6 +79,7 @@ func settingsOf(c *Config) []Setting {
 		{"limits.members_per_call", "members named in one request", count(&l.MembersPerCall)},
 		{"limits.presence_grace", "how long somebody without a connection still counts as online", duration(&l.PresenceGrace)},
 		{"limits.presence_members", "members of the largest conversation that lets them see who of them is online", count(&l.PresenceMembers)},
+		{"limits.receipt_members", "members of the largest conversation that tells all of them who has read how far", count(&l.ReceiptMembers)},
 		{"limits.log_retention", "how long events are kept for those who come back", duration(&l.LogRetention)},
 	}
 }
