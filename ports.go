@@ -163,6 +163,9 @@ type Reader interface {
 	// Stays lists every stay in a conversation, ended ones too, in the order of
 	// From; empty where there is no such conversation.
 	Stays(ctx context.Context, org OrgID, id ConversationID) ([]Membership, error)
+	// StaysOf lists one principal's stays in a conversation, ended ones too, in the
+	// order of From; empty where it never was in it.
+	StaysOf(ctx context.Context, org OrgID, id ConversationID, principal PrincipalID) ([]Membership, error)
 	// ConversationsOf lists the conversations in which a principal has an open
 	// stay, that are not deleted and that are listed (MemberState.Listed), the latest
 	// activity first. next is empty at the end.

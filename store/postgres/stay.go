@@ -17,6 +17,11 @@ const (
 		WHERE org = $1 AND conversation = $2
 		ORDER BY from_change, n`
 
+	selectStaysOf = `
+		SELECT ` + stayColumns + ` FROM stays
+		WHERE org = $1 AND conversation = $2 AND principal = $3
+		ORDER BY from_change, n`
+
 	selectMembers = `
 		SELECT ` + stayColumns + ` FROM stays
 		WHERE org = $1 AND conversation = $2 AND to_change = 0
@@ -70,4 +75,9 @@ func (t *tx) EndMember(org parley.OrgID, id parley.ConversationID, principal par
 // Stays implements parley.Reader.
 func (s *Store) Stays(ctx context.Context, org parley.OrgID, id parley.ConversationID) ([]parley.Membership, error) {
 	return readAll(ctx, s, "list stays", scanStay, selectStays, org, uuid(id))
+}
+
+// StaysOf implements parley.Reader.
+func (s *Store) StaysOf(ctx context.Context, org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) ([]parley.Membership, error) {
+	return readAll(ctx, s, "list stays of one", scanStay, selectStaysOf, org, uuid(id), principal)
 }

@@ -17,6 +17,8 @@ const (
 		WHERE org = ? AND conversation = ? AND principal = ? AND to_change = 0`
 	selectStays = `SELECT ` + memberColumns + ` FROM memberships
 		WHERE org = ? AND conversation = ? ORDER BY from_change, stay`
+	selectStaysOf = `SELECT ` + memberColumns + ` FROM memberships
+		WHERE org = ? AND conversation = ? AND principal = ? ORDER BY from_change, stay`
 	insertMember = `INSERT INTO memberships (` + memberColumns + `, log_key)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	endMember = `UPDATE memberships SET to_change = ?, to_seq = ?
@@ -81,6 +83,15 @@ func (s *Store) Stays(ctx context.Context, org parley.OrgID, id parley.Conversat
 	all, err := list(ctx, s.reads, selectStays, []any{string(org), id[:]}, memberDest)
 	if err = s.readError(ctx, err); err != nil {
 		return nil, fmt.Errorf("stays in %s: %w", id, err)
+	}
+	return all, nil
+}
+
+// StaysOf implements parley.Reader.
+func (s *Store) StaysOf(ctx context.Context, org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) ([]parley.Membership, error) {
+	all, err := list(ctx, s.reads, selectStaysOf, []any{string(org), id[:], string(principal)}, memberDest)
+	if err = s.readError(ctx, err); err != nil {
+		return nil, fmt.Errorf("stays of one in %s: %w", id, err)
 	}
 	return all, nil
 }

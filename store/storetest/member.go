@@ -15,6 +15,8 @@ var memberCases = group{"members", []testCase{
 		all := inTx(e, func(tx parley.Tx) ([]parley.Membership, error) { return tx.Members(e.org, c.ID) })
 		e.same("Members", all, []parley.Membership{*m})
 		e.same("Stays", must(e.s.Stays(e.ctx, e.org, c.ID))(e), []parley.Membership{*m})
+		e.same("StaysOf", must(e.s.StaysOf(e.ctx, e.org, c.ID, "bot|7"))(e), []parley.Membership{*m})
+		e.same("StaysOf another", len(must(e.s.StaysOf(e.ctx, e.org, c.ID, "bot|8"))(e)), 0)
 	}},
 	{"they are listed in the order their stays began", func(e *env) {
 		c := e.conversation()
