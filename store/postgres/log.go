@@ -21,6 +21,11 @@ const (
 		WHERE org = $1 AND pos > $2 AND pos <= $3
 		ORDER BY pos LIMIT $4`
 
+	selectChanges = `
+		SELECT pos, epoch, body FROM events
+		WHERE org = $1 AND conversation = $2 AND change_seq > $3 AND change_seq <= $4 AND pos IS NOT NULL
+		ORDER BY change_seq LIMIT $5`
+
 	// locate answers the head and the epoch of an offset, NULL for none.
 	locate = `
 		SELECT o.head, (SELECT e.epoch FROM epochs e WHERE e.org = o.org AND e.first <= $2 ORDER BY e.first DESC LIMIT 1)
@@ -201,4 +206,12 @@ func (s *Store) Checkpoint(ctx context.Context, worker string, org parley.OrgID)
 func (s *Store) SetCheckpoint(ctx context.Context, worker string, org parley.OrgID, offset uint64) error {
 	_, err := s.write(ctx, "set checkpoint", upsertCheckpoint, worker, org, bigint(offset))
 	return err
+}
+
+// Changes implements parley.Reader. A limit below 1 is 100.
+func (s *Store) Changes(ctx context.Context, org parley.OrgID, id parley.ConversationID, after, upTo uint64, limit int) ([]*parley.Event, error) {
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	return readAll(ctx, s, "read changes", scanEvent, selectChanges, org, uuid(id), bigint(after), bigint(upTo), limit)
 }

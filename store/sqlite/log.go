@@ -23,6 +23,10 @@ const (
 	// CROSS JOIN keeps SQLite from scanning the events.
 	selectEventsAt = `SELECT epoch, ` + offset + `, data FROM json_each(?2) j CROSS JOIN events
 		ON place = (` + placeOfLog + ` | j.value) ORDER BY place`
+	// The index is on the log's number itself.
+	selectChanges = `SELECT epoch, ` + offset + `, data FROM events
+		WHERE place >> 40 = (SELECT number FROM logs WHERE org = ?) AND conversation = ?
+		AND change_seq > ? AND change_seq <= ? ORDER BY change_seq LIMIT ?`
 	selectEpoch = `SELECT l.last, (SELECT e.epoch FROM epochs e WHERE e.org = l.org AND e.first_pos <= ?
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.org = ? AND l.last > 0`
 	selectLast = `SELECT last FROM heads WHERE org = ? AND log_key = ?`
@@ -79,6 +83,18 @@ func (s *Store) ReadLog(ctx context.Context, org parley.OrgID, after, upTo uint6
 	events, err := s.events(ctx, selectEvents, string(org), inLog(after), inLog(upTo), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s: %w", org, err)
+	}
+	return events, nil
+}
+
+// Changes implements parley.Reader; a limit of 0 is 100.
+func (s *Store) Changes(ctx context.Context, org parley.OrgID, id parley.ConversationID, after, upTo uint64, limit int) ([]*parley.Event, error) {
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	events, err := s.events(ctx, selectChanges, string(org), id[:], bounded(after), bounded(upTo), limit)
+	if err != nil {
+		return nil, fmt.Errorf("changes of %s: %w", id, err)
 	}
 	return events, nil
 }

@@ -38,6 +38,27 @@ var logCases = group{"log", []testCase{
 			e.same("as read", *read[i], kept[i])
 		}
 	}},
+	{"a conversation's events are found by their change_seq", func(e *env) {
+		c, other := e.conversation("ann"), e.conversation("ann")
+		for seq := range uint64(4) {
+			e.publish(messageEvent(e.org, newMessage(c.ID, seq+1, "ann"), seq+2), messageEvent(e.org, newMessage(other.ID, seq+1, "ann"), seq+2))
+		}
+		e.sequence()
+		numbers := func(after, upTo uint64, limit int) (list []uint64) {
+			for _, ev := range must(e.s.Changes(e.ctx, e.org, c.ID, after, upTo, limit))(e) {
+				if ev.Conversation != c.ID || ev.Position.Offset == 0 {
+					e.Errorf("change %d of %s at %v", ev.ChangeSeq, ev.Conversation, ev.Position)
+				}
+				list = append(list, ev.ChangeSeq)
+			}
+			return list
+		}
+		e.same("all", numbers(1, 100, 0), []uint64{2, 3, 4, 5})
+		e.same("a range", numbers(2, 4, 0), []uint64{3, 4})
+		e.same("the first", numbers(1, 100, 2), []uint64{2, 3})
+		e.same("none", len(numbers(5, 100, 0)), 0)
+		e.same("of another org", len(must(e.s.Changes(e.ctx, e.other, c.ID, 0, 100, 0))(e)), 0)
+	}},
 	{"a log that hands out bytes hands out the same events", func(e *env) {
 		encoded, ok := e.s.(parley.EncodedLog)
 		if !ok {
