@@ -51,6 +51,10 @@ type Tx interface {
 	Members(org OrgID, id ConversationID) ([]Membership, error)
 	// Member returns the open stay of one principal. ErrNotFound where there is none.
 	Member(org OrgID, id ConversationID, principal PrincipalID) (*Membership, error)
+	// StaysOf lists every stay of one principal, ended ones too, in the order of From.
+	StaysOf(org OrgID, id ConversationID, principal PrincipalID) ([]Membership, error)
+	// CountMembers counts the open stays, up to most.
+	CountMembers(org OrgID, id ConversationID, most int) (int, error)
 	// InsertMember begins a stay. ErrConflict where one is open.
 	InsertMember(m *Membership) error
 	// EndMember ends the open stay, with its last change_seq and its last visible
@@ -68,8 +72,8 @@ type Tx interface {
 	// none in the org. It does not hold the conversation: whoever changes it holds that
 	// first and reads the message again.
 	Message(org OrgID, id MessageID) (*Message, error)
-	// UpdateMessage writes content, content_meta, edited_at, edit_count, deleted and
-	// ChangeSeq of one that Message returned; what search finds follows.
+	// UpdateMessage writes content, content_meta, source, edited_at, edit_count, deleted
+	// and ChangeSeq of one that Message returned; what search finds follows.
 	UpdateMessage(m *Message, org OrgID) error
 	// InsertEdit keeps what a message said before. ErrConflict where the number is
 	// taken.

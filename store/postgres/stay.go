@@ -17,11 +17,6 @@ const (
 		WHERE org = $1 AND conversation = $2
 		ORDER BY from_change, n`
 
-	selectStaysOf = `
-		SELECT ` + stayColumns + ` FROM stays
-		WHERE org = $1 AND conversation = $2 AND principal = $3
-		ORDER BY from_change, n`
-
 	selectMembers = `
 		SELECT ` + stayColumns + ` FROM stays
 		WHERE org = $1 AND conversation = $2 AND to_change = 0
@@ -30,6 +25,15 @@ const (
 	selectMember = `
 		SELECT ` + stayColumns + ` FROM stays
 		WHERE org = $1 AND conversation = $2 AND principal = $3 AND to_change = 0`
+
+	selectStaysOf = `
+		SELECT ` + stayColumns + ` FROM stays
+		WHERE org = $1 AND conversation = $2 AND principal = $3
+		ORDER BY from_change, n`
+
+	countMembers = `
+		SELECT count(*) FROM (
+			SELECT 1 FROM stays WHERE org = $1 AND conversation = $2 AND to_change = 0 LIMIT $3) counted`
 
 	insertStay = `
 		INSERT INTO stays (` + stayColumns + `)
@@ -59,6 +63,24 @@ func (t *tx) Members(org parley.OrgID, id parley.ConversationID) ([]parley.Membe
 // Member implements parley.Tx.
 func (t *tx) Member(org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) (*parley.Membership, error) {
 	return get(t, "find member", scanStay, selectMember, org, uuid(id), principal)
+}
+
+// StaysOf implements parley.Tx.
+func (t *tx) StaysOf(org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) ([]parley.Membership, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	all, err := list(t.ctx, t.q, scanStay, selectStaysOf, org, uuid(id), principal)
+	return all, t.check("list stays", err)
+}
+
+// CountMembers implements parley.Tx.
+func (t *tx) CountMembers(org parley.OrgID, id parley.ConversationID, most int) (int, error) {
+	n, err := get(t, "count members", pgx.RowTo[int], countMembers, org, uuid(id), most)
+	if err != nil {
+		return 0, err
+	}
+	return *n, nil
 }
 
 // InsertMember implements parley.Tx.

@@ -19,6 +19,8 @@ const (
 		WHERE org = ? AND conversation = ? ORDER BY from_change, stay`
 	selectStaysOf = `SELECT ` + memberColumns + ` FROM memberships
 		WHERE org = ? AND conversation = ? AND principal = ? ORDER BY from_change, stay`
+	countMembers = `SELECT count(*) FROM (SELECT 1 FROM memberships
+		WHERE org = ? AND conversation = ? AND to_change = 0 LIMIT ?)`
 	insertMember = `INSERT INTO memberships (` + memberColumns + `, log_key)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	endMember = `UPDATE memberships SET to_change = ?, to_seq = ?
@@ -33,17 +35,39 @@ func memberDest(m *parley.Membership) []any {
 // Members implements parley.Tx. Stays that began with one event are in the order
 // they were stored.
 func (t *tx) Members(org parley.OrgID, id parley.ConversationID) ([]parley.Membership, error) {
+	all, err := t.stays(selectMembers, string(org), id[:])
+	if err != nil {
+		return nil, fmt.Errorf("members of %s: %w", id, err)
+	}
+	return all, nil
+}
+
+// StaysOf implements parley.Tx.
+func (t *tx) StaysOf(org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) ([]parley.Membership, error) {
+	all, err := t.stays(selectStaysOf, string(org), id[:], string(principal))
+	if err != nil {
+		return nil, fmt.Errorf("stays in %s: %w", id, err)
+	}
+	return all, nil
+}
+
+func (t *tx) stays(query string, args ...any) ([]parley.Membership, error) {
 	var all []parley.Membership
-	err := t.each(selectMembers, []any{string(org), id[:]}, func(r row) error {
+	err := t.each(query, args, func(r row) error {
 		var m parley.Membership
 		err := r.Scan(memberDest(&m)...)
 		all = append(all, m)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("members of %s: %w", id, err)
+	return all, err
+}
+
+// CountMembers implements parley.Tx.
+func (t *tx) CountMembers(org parley.OrgID, id parley.ConversationID, most int) (n int, err error) {
+	if err := t.one(countMembers, []any{string(org), id[:], most}, &n); err != nil {
+		return 0, fmt.Errorf("count members of %s: %w", id, err)
 	}
-	return all, nil
+	return n, nil
 }
 
 // Member implements parley.Tx.

@@ -72,6 +72,31 @@ var memberCases = group{"members", []testCase{
 		second.To, second.ToSeq = 9, 8
 		e.same("stays", must(e.s.Stays(e.ctx, e.org, c.ID))(e), []parley.Membership{*first, *second})
 	}},
+	{"the stays of one are told from the others'", func(e *env) {
+		c := e.conversation("ann", "ben")
+		e.update(func(tx parley.Tx) error {
+			if err := tx.EndMember(e.org, c.ID, "ann", 2, 1); err != nil {
+				return err
+			}
+			return tx.InsertMember(newStay(c, "ann", 2))
+		})
+		first, second := newStay(c, "ann", 1), newStay(c, "ann", 2)
+		first.To, first.ToSeq = 2, 1
+		of := func(org parley.OrgID, who parley.PrincipalID) []parley.Membership {
+			return inTx(e, func(tx parley.Tx) ([]parley.Membership, error) { return tx.StaysOf(org, c.ID, who) })
+		}
+		e.same("of ann", of(e.org, "ann"), []parley.Membership{*first, *second})
+		e.same("of nobody", len(of(e.org, "cleo")), 0)
+		e.same("of another org's", len(of(e.other, "ann")), 0)
+	}},
+	{"members are counted up to a number", func(e *env) {
+		c := e.conversation("ann", "ben", "cleo")
+		e.update(func(tx parley.Tx) error { return tx.EndMember(e.org, c.ID, "ben", 4, 2) })
+		for most, want := range []int{0, 1, 2, 2} {
+			e.same("count", inTx(e, func(tx parley.Tx) (int, error) { return tx.CountMembers(e.org, c.ID, most) }), want)
+		}
+		e.same("of another org", inTx(e, func(tx parley.Tx) (int, error) { return tx.CountMembers(e.other, c.ID, 9) }), 0)
+	}},
 	{"a conversation that does not exist, or is another org's, has no stays", func(e *env) {
 		c := e.conversation("ann")
 		e.same("stays", len(must(e.s.Stays(e.ctx, e.org, newConversationID()))(e)), 0)
