@@ -39,7 +39,7 @@ func TestEventSpecsAreWhole(t *testing.T) {
 func TestClasses(t *testing.T) {
 	want := map[parley.Class][]parley.EventType{
 		parley.RunLogged: {parley.RunStarted, parley.StreamStarted, parley.StreamDelta, parley.ToolCalled, parley.ToolReturned},
-		parley.Ephemeral: {parley.TypingStarted, parley.TypingStopped, parley.PresenceChanged},
+		parley.Ephemeral: {parley.TypingStarted, parley.TypingStopped, parley.PresenceChanged, parley.TaskStreamed},
 	}
 	for _, s := range parley.EventSpecs() {
 		class := parley.Durable

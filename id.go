@@ -159,6 +159,9 @@ func ParseEventID(s string) (EventID, error) { return ParseID[eventKind](s) }
 // ParseRunID reads a run's id in either spelling.
 func ParseRunID(s string) (RunID, error) { return ParseID[runKind](s) }
 
+// ParseTaskID reads a task's id in either spelling.
+func ParseTaskID(s string) (TaskID, error) { return ParseID[taskKind](s) }
+
 func (id *ID[K]) parseUUID(s string) bool {
 	if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false

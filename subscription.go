@@ -8,21 +8,22 @@ import "time"
 type Interest struct {
 	// Channels of the events surface.
 	Channels []string
-	// Conversations and Runs by name: bot sessions, chat subscriptions.
+	// Conversations, Runs and Tasks by name: bot sessions, chat subscriptions.
 	Conversations []ConversationID
 	Runs          []RunID
+	Tasks         []TaskID
 	// Patterns of the topics surface.
 	Patterns []Pattern
 }
 
 // Empty reports whether nothing is asked for.
 func (i *Interest) Empty() bool {
-	return len(i.Channels)+len(i.Conversations)+len(i.Runs)+len(i.Patterns) == 0
+	return i.Size() == 0
 }
 
 // Size is how many things are asked for; Limits.Subscriptions bounds it.
 func (i *Interest) Size() int {
-	return len(i.Channels) + len(i.Conversations) + len(i.Runs) + len(i.Patterns)
+	return len(i.Channels) + len(i.Conversations) + len(i.Runs) + len(i.Tasks) + len(i.Patterns)
 }
 
 // View is one of the only two ways an event is rendered in a dialect.

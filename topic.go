@@ -202,8 +202,8 @@ func (f *TailFilter) holds(e *Event) bool {
 }
 
 // Attribute returns what a filter tail may ask about: actor, conversation,
-// channel, and on the facts that have them participant (who sent, typed, joined,
-// answers, or came and went), message, run, status, tool.
+// channel, and on the facts that have them participant (who sent, reacted, read,
+// typed, joined, answers, or came and went), message, run, task, status, tool.
 func (e *Event) Attribute(key string) (string, bool) {
 	switch key {
 	case "actor":
@@ -216,10 +216,15 @@ func (e *Event) Attribute(key string) (string, bool) {
 	var participant PrincipalID
 	var message MessageID
 	var run RunID
+	var task TaskID
 	var status, tool string
 	switch b := e.Body.(type) {
 	case *MessageBody:
 		participant, message = b.Sender, b.ID
+	case *ReactionBody:
+		participant, message = b.Principal, b.Message
+	case *ReceiptBody:
+		participant = b.Principal
 	case *TypingBody:
 		participant = b.Principal
 	case *PresenceBody:
@@ -234,6 +239,14 @@ func (e *Event) Attribute(key string) (string, bool) {
 		participant, message, run = b.Agent, b.Message, b.Run
 	case *ToolBody:
 		participant, message, run, tool = b.Agent, b.Message, b.Run, b.Tool
+	case *TaskBody:
+		participant, task, status = b.Agent, b.Task, string(b.Status)
+	case *TaskDeltaBody:
+		participant, task = b.Agent, b.Task
+	case *CallBody:
+		if participant = b.Principal; participant == "" {
+			participant = b.Initiator
+		}
 	}
 	var value string
 	switch key {
@@ -243,6 +256,8 @@ func (e *Event) Attribute(key string) (string, bool) {
 		value = message.String()
 	case "run":
 		value = run.String()
+	case "task":
+		value = task.String()
 	case "status":
 		value = status
 	case "tool":

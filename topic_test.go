@@ -26,7 +26,22 @@ func TestTopicOf(t *testing.T) {
 			Body: &parley.PublishedBody{ResourceID: resource},
 		}
 	}
+	task := id[parley.TaskID](4)
+	about := func(typ parley.EventType, body parley.Body) *parley.Event {
+		e := &parley.Event{ID: id[parley.EventID](9), Org: "org_acme", Type: typ, Body: body}
+		if spec, _ := parley.SpecOf(typ); spec.Scope == parley.ConversationScope {
+			e.Conversation = id[parley.ConversationID](1)
+		}
+		return e
+	}
+	own := about(parley.ReceiptUpdated, &parley.ReceiptBody{Conversation: id[parley.ConversationID](1)})
+	own.Conversation = parley.ConversationID{} // told to the member alone
 	for want, e := range map[string]*parley.Event{
+		"events.org_acme.tasks.task.completed." + task.String():                              about(parley.TaskStatusChanged, &parley.TaskBody{Task: task, Status: parley.TaskCompleted}),
+		"events.org_acme.tasks.task.streamed." + task.String():                               about(parley.TaskStreamed, &parley.TaskDeltaBody{Task: task}),
+		"events.org_acme.accounts.account.blocked.user_bruno":                                about(parley.PrincipalBlocked, &parley.BlockBody{Blocked: "user_bruno"}),
+		"events.org_acme.conversations.conversation.muted." + conversation:                   about(parley.MemberMuted, &parley.MemberStateBody{Conversation: id[parley.ConversationID](1)}),
+		"events.org_acme.conversations.conversation.receipt_updated." + conversation:         own,
 		"events.org_acme.conversations.conversation.message_posted." + conversation:          message("user_ada"),
 		"events.org_acme.memory.item.created.mem_1":                                          published(parley.MemoryCreated, parley.ChannelMemory, "mem_1"),
 		"events.org_acme.app-channel.order.shipped.order_5":                                  published("order.shipped", "app-channel", "order_5"),
@@ -107,7 +122,7 @@ func TestParsePatternRefuses(t *testing.T) {
 }
 
 func TestAttributes(t *testing.T) {
-	run, msg := id[parley.RunID](3), id[parley.MessageID](2)
+	run, msg, task := id[parley.RunID](3), id[parley.MessageID](2), id[parley.TaskID](4)
 	event := func(body parley.Body) *parley.Event { return &parley.Event{Body: body} }
 	for _, tc := range []struct {
 		event      *parley.Event
@@ -121,6 +136,14 @@ func TestAttributes(t *testing.T) {
 		{event(&parley.RunBody{Run: run, Message: msg, Agent: "robot"}), "participant", "robot"},
 		{event(&parley.DeltaBody{Run: run, Message: msg, Agent: "robot"}), "run", run.String()},
 		{event(&parley.ToolBody{Run: run, Tool: "calendar"}), "tool", "calendar"},
+		{event(&parley.ReactionBody{Message: msg, Principal: "user_ada"}), "participant", "user_ada"},
+		{event(&parley.ReactionBody{Message: msg, Principal: "user_ada"}), "message", msg.String()},
+		{event(&parley.ReceiptBody{Principal: "user_ada"}), "participant", "user_ada"},
+		{event(&parley.TaskBody{Task: task, Agent: "robot", Status: parley.TaskFailed}), "task", task.String()},
+		{event(&parley.TaskBody{Task: task, Agent: "robot", Status: parley.TaskFailed}), "status", "failed"},
+		{event(&parley.TaskDeltaBody{Task: task, Agent: "robot"}), "participant", "robot"},
+		{event(&parley.CallBody{Initiator: "user_ada"}), "participant", "user_ada"},
+		{event(&parley.CallBody{Initiator: "user_ada", Principal: "user_bruno"}), "participant", "user_bruno"},
 		{event(&parley.PublishedBody{}), "participant", ""},
 		{event(&parley.PublishedBody{}), "conversation", ""},
 		{event(&parley.PublishedBody{}), "actor", ""},

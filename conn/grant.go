@@ -18,10 +18,11 @@ type inquiry struct {
 	returning     bool
 	conversations map[parley.ConversationID]error
 	runs          map[parley.RunID]error
+	tasks         map[parley.TaskID]error
 }
 
 func (c *Conn) inquire(ctx context.Context) *inquiry {
-	return &inquiry{Conn: c, ctx: ctx, conversations: map[parley.ConversationID]error{}, runs: map[parley.RunID]error{}}
+	return &inquiry{Conn: c, ctx: ctx, conversations: map[parley.ConversationID]error{}, runs: map[parley.RunID]error{}, tasks: map[parley.TaskID]error{}}
 }
 
 // grant checks every name of an interest (P6: at subscribe, and again at every
@@ -59,6 +60,13 @@ func (q *inquiry) grant(sub parley.Subscribe, have int) (granted *parley.Subscri
 			continue
 		}
 		out.Interest.Runs = append(out.Interest.Runs, id)
+	}
+	for _, id := range sub.Interest.Tasks {
+		if err := q.mayHearTask(id); err != nil {
+			refuse(err, parley.Subscribe{Interest: parley.Interest{Tasks: []parley.TaskID{id}}}, "")
+			continue
+		}
+		out.Interest.Tasks = append(out.Interest.Tasks, id)
 	}
 	for i := range sub.Interest.Patterns {
 		if err := q.mayMatch(&sub.Interest.Patterns[i]); err != nil {
@@ -128,6 +136,26 @@ func (q *inquiry) hearsRun(id parley.RunID) error {
 		return err
 	}
 	return q.mayHear(run.Conversation)
+}
+
+func (q *inquiry) mayHearTask(id parley.TaskID) error {
+	err, known := q.tasks[id]
+	if !known {
+		err = q.hearsTask(id)
+		q.tasks[id] = err
+	}
+	return err
+}
+
+func (q *inquiry) hearsTask(id parley.TaskID) error {
+	task, err := q.srv.cfg.Store.Task(q.ctx, q.principal.Load().Org, id)
+	if errors.Is(err, parley.ErrNotFound) {
+		return errNoSession
+	}
+	if err != nil {
+		return err
+	}
+	return q.mayHear(task.Conversation)
 }
 
 // mayMatch checks a topic pattern: its org, its channel, and the one conversation
