@@ -13,6 +13,8 @@ var names = map[parley.EventType]string{
 	parley.MessageUpdated: "", // C18
 	parley.MessageDeleted: "", // C18
 
+	parley.ReactionChanged: "",
+
 	parley.RunStarted:    "", // stream_start says it
 	parley.StreamStarted: "stream_start",
 	parley.StreamDelta:   "stream_chunk",
@@ -31,6 +33,25 @@ var names = map[parley.EventType]string{
 	parley.ConversationDeleted: "session_closed",
 	parley.MemberJoined:        "", // rooms of calls only
 	parley.MemberLeft:          "",
+	parley.MemberUpdated:       "",
+
+	parley.ReceiptUpdated:     "",
+	parley.MemberMuted:        "",
+	parley.MemberUnmuted:      "",
+	parley.MemberArchived:     "",
+	parley.MemberUnarchived:   "",
+	parley.MemberHidden:       "",
+	parley.PrincipalBlocked:   "",
+	parley.PrincipalUnblocked: "",
+
+	// Tools are told as what they are, tasks are not (C21).
+	parley.TaskStatusChanged: "",
+	parley.TaskStreamed:      "",
+
+	parley.CallStarted:  "", // rooms of calls only
+	parley.CallAnswered: "",
+	parley.CallDeclined: "",
+	parley.CallEnded:    "",
 
 	parley.MemoryCreated:           "",
 	parley.MemoryUpdated:           "",

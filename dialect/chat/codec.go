@@ -21,12 +21,18 @@ func New() *Dialect { return &Dialect{} }
 func (*Dialect) Name() string { return "chat" }
 
 // Select reports whether e is told to a listener that may hear it: what it asked
-// for, and without asking that a conversation, or somebody in one, came or went.
-// Someone's joining or leaving a conversation is told to nobody else (contracts.md section 10, "Chat surface").
+// for, and without asking that a conversation, or somebody in one, came or went, that
+// a call rings, and whatever concerns the listener alone (contracts.md 4.1 and
+// section 9, scope of delivery). Someone's joining or leaving a conversation is told
+// to nobody else (section 10, "Chat surface").
 func (*Dialect) Select(e *parley.Event, to parley.PrincipalID, asked bool) bool {
 	switch e.Type {
-	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged:
+	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged, parley.CallStarted,
+		parley.MemberMuted, parley.MemberUnmuted, parley.MemberArchived, parley.MemberUnarchived, parley.MemberHidden,
+		parley.PrincipalBlocked, parley.PrincipalUnblocked:
 		return true
+	case parley.ReceiptUpdated:
+		return asked || e.Conversation.IsZero() // in a large conversation it is the member's own
 	case parley.MemberJoined, parley.MemberLeft:
 		b, ok := e.Body.(*parley.MemberBody)
 		return ok && b.Principal == to
@@ -163,16 +169,20 @@ func sessionOf(f jsonr.Object) (parley.Subscribe, error) {
 	return session("session_id", text)
 }
 
-// session makes a subscription of a run's id, or of a conversation's for all its
-// runs. A UUID, which does not say what it is of, is taken for a conversation's:
-// no surface shows a run's. What makes it a session's is that it names no
-// Conversations; the text is kept as its Ref, for the acknowledgement.
+// session makes a subscription of a run's or a task's id, or of a conversation's for
+// all its runs and tasks. A UUID, which does not say what it is of, is taken for a
+// conversation's: no surface shows one of a run or a task. What makes it a session's
+// is that it names no Conversations; the text is kept as its Ref, for the
+// acknowledgement.
 func session(field, text string) (parley.Subscribe, error) {
 	if id, err := parley.ParseConversationID(text); err == nil {
 		return parley.Subscribe{Ref: text, Interest: parley.Interest{Conversations: []parley.ConversationID{id}}}, nil
 	}
 	if id, err := parley.ParseRunID(text); err == nil {
 		return parley.Subscribe{Ref: text, Interest: parley.Interest{Runs: []parley.RunID{id}}}, nil
+	}
+	if id, err := parley.ParseTaskID(text); err == nil {
+		return parley.Subscribe{Ref: text, Interest: parley.Interest{Tasks: []parley.TaskID{id}}}, nil
 	}
 	return parley.Subscribe{}, badID(field, text)
 }

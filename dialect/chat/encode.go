@@ -15,12 +15,24 @@ func (*Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
 	case *parley.MessageBody:
 		dst = appendStart(dst, e, e.Conversation)
 		dst = appendMessage(dst, e.Type, &b.Message)
+	case *parley.ReactionBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendReaction(dst, b)
 	case *parley.DeltaBody:
 		dst = appendStart(dst, e, e.Conversation)
 		dst = appendDelta(dst, b)
-	case *parley.RunBody:
+	case *parley.TaskBody:
 		dst = appendStart(dst, e, e.Conversation)
 		dst = appendTask(dst, b)
+	case *parley.TaskDeltaBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendTaskDelta(dst, b)
+	case *parley.CallBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendCall(dst, e, b)
+	case *parley.RunBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendRun(dst, b)
 	case *parley.ToolBody:
 		return appendTool(dst, e, b)
 	case *parley.TypingBody:
@@ -29,6 +41,15 @@ func (*Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte {
 	case *parley.PresenceBody:
 		dst = appendStart(dst, e, b.Shared)
 		dst = appendPresence(dst, b)
+	case *parley.ReceiptBody:
+		dst = appendStart(dst, e, e.Conversation)
+		dst = appendReceipt(dst, b)
+	case *parley.MemberStateBody:
+		dst = appendStart(dst, e, parley.ConversationID{})
+		dst = appendState(dst, e.Type, b)
+	case *parley.BlockBody:
+		dst = appendStart(dst, e, parley.ConversationID{})
+		dst = append(jsonw.String(open(dst, "user_id"), string(b.Blocked)), '}')
 	case *parley.ConversationBody:
 		dst = appendStart(dst, e, parley.ConversationID{})
 		dst = appendConversation(dst, e, b)
@@ -49,8 +70,17 @@ func appendStart(dst []byte, e *parley.Event, id parley.ConversationID) []byte {
 		dst = jsonw.ID(dst, "conversation_id", id)
 	}
 	dst = append(dst, `,"payload":{"type":"`...)
-	dst = append(dst, names[e.Type]...)
+	dst = append(dst, spelling(e)...)
 	return append(dst, `","payload":`...)
+}
+
+// spelling is the type that the inner payload has. One who deletes something for
+// itself deletes a conversation or one message: there are two words for it.
+func spelling(e *parley.Event) string {
+	if b, ok := e.Body.(*parley.MemberStateBody); ok && e.Type == parley.MemberHidden && !b.Message.IsZero() {
+		return messageHidden
+	}
+	return names[e.Type]
 }
 
 // appendMessage tells that a message was stored, edited or deleted. A stored one
@@ -94,8 +124,8 @@ func appendDelta(dst []byte, b *parley.DeltaBody) []byte {
 	return append(dst, '}')
 }
 
-// appendTask tells a run as a task; the words on why it failed are its narrative.
-func appendTask(dst []byte, b *parley.RunBody) []byte {
+// appendRun tells a run as a task; the words on why it failed are its narrative.
+func appendRun(dst []byte, b *parley.RunBody) []byte {
 	dst = open(dst, "task_id")
 	dst = appendTypeID(dst, b.Run)
 	dst = jsonw.Text(dst, "status", string(b.Status))

@@ -48,7 +48,7 @@ func appendCursorFrame(dst []byte, cursor string) []byte {
 // the failure says so.
 func appendSubscribed(dst []byte, r parley.Subscribed) []byte {
 	q := &r.Request
-	isSession := len(q.Conversations) == 0 && (q.Ref != "" || len(q.Interest.Runs) > 0)
+	isSession := len(q.Conversations) == 0 && (q.Ref != "" || len(q.Interest.Runs)+len(q.Interest.Tasks) > 0)
 	switch {
 	case !isSession:
 		dst = append(dst, `{"type":"subscribed","payload":`...)
@@ -91,10 +91,13 @@ func appendGranted(dst []byte, q *parley.Subscribe) []byte {
 }
 
 func appendSessionID(dst []byte, q *parley.Subscribe) []byte {
-	if q.Ref == "" {
+	switch {
+	case q.Ref != "":
+		return jsonw.String(dst, q.Ref)
+	case len(q.Interest.Runs) > 0:
 		return appendTypeID(dst, q.Interest.Runs[0])
 	}
-	return jsonw.String(dst, q.Ref)
+	return appendTypeID(dst, q.Interest.Tasks[0])
 }
 
 // appendFailure says the sentence as the payload, always a string: the client

@@ -67,7 +67,7 @@ func checkFrame(t *testing.T, d parley.Dialect, e *parley.Event, view parley.Vie
 		return
 	}
 	fields := wellFormed(t, frame)
-	for _, secret := range []string{SecretOrigin, SecretClientMsgID} {
+	for _, secret := range []string{SecretOrigin, SecretClientMsgID, SecretSource} {
 		if strings.Contains(string(frame), secret) {
 			t.Errorf("the frame tells %q to everyone: %s", secret, frame)
 		}

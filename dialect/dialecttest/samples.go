@@ -18,11 +18,12 @@ type Sample struct {
 // 2026-11-21T16:30:00.123Z.
 var Time = time.Date(2026, 11, 21, 16, 30, 0, 123456789, time.UTC)
 
-// What must never be told to anyone: the Conn that sent something, and a
-// sender's own idempotency key.
+// What must never be told to anyone: the Conn that sent something, a sender's own
+// idempotency key, and who said in another conversation what was forwarded.
 const (
 	SecretOrigin      = "conn-origin-of-the-sender"
 	SecretClientMsgID = "client-msg-id-of-the-sender"
+	SecretSource      = "who-said-it-elsewhere"
 )
 
 // Hostile is text that breaks careless encoders: quotes, control bytes, line
@@ -52,6 +53,8 @@ var (
 	Conversation = parley.ConversationID(UUID(1))
 	MessageID    = parley.MessageID(UUID(2))
 	RunID        = parley.RunID(UUID(3))
+	TaskID       = parley.TaskID(UUID(4))
+	CallID       = parley.CallID(UUID(5))
 )
 
 // Principals of the samples.
@@ -100,10 +103,14 @@ func (b *builder) add(variant string, t parley.EventType, body parley.Body, chan
 func Events() []Sample {
 	b := new(builder)
 	b.messages()
+	b.reactions()
 	b.streams()
 	b.typing()
 	b.presence()
 	b.conversations()
+	b.states()
+	b.tasks()
+	b.calls()
 	b.published()
 	return b.list
 }
@@ -190,6 +197,13 @@ func (b *builder) messages() {
 	updated := Message()
 	updated.Content, updated.EditedAt, updated.EditCount = "Shall we meet at eleven?", Time.Add(time.Minute), 2
 	b.message("", parley.MessageUpdated, updated, nil)
+
+	forwarded := minimalMessage()
+	forwarded.Forwarded = true
+	forwarded.Source = &parley.Source{
+		Conversation: parley.ConversationID(UUID(22)), Message: parley.MessageID(UUID(23)), Sender: SecretSource, SenderName: SecretSource,
+	}
+	b.message("forwarded", parley.MessageCreated, forwarded, nil)
 
 	// A deleted message still has its content here: a dialect must not tell it.
 	deleted := updated
@@ -289,6 +303,9 @@ func (b *builder) conversations() {
 	}, nil)
 	b.add("", parley.MemberLeft, &parley.MemberBody{
 		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleMember,
+	}, nil)
+	b.add("", parley.MemberUpdated, &parley.MemberBody{
+		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleAdmin,
 	}, nil)
 }
 

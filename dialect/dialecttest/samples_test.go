@@ -48,6 +48,9 @@ func TestSamplesAreComplete(t *testing.T) {
 func fill(filled map[string]bool, v reflect.Value) {
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Name()+"."+v.Type().Field(i).Name
+		if v.Type().Field(i).Tag.Get("json") == "-" {
+			continue // no part of the event
+		}
 		filled[name] = filled[name] || !f.IsZero()
 		for f.Kind() == reflect.Pointer && !f.IsNil() {
 			f = f.Elem()

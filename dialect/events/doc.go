@@ -8,8 +8,10 @@
 //
 // `cursor` is ours, on durable events; all ids and names within `data` that the
 // contract does not show are additive. Where one name covers several facts the
-// data tells them apart: message.updated has `deleted`, and conversation.updated
-// has `change`, the canonical type, beside the conversation's `status`.
+// data tells them apart: message.updated has `deleted` for a message that was
+// deleted, and `change` and `reaction` where somebody reacted; its message is then
+// id and seq, no more. conversation.updated has `change`, the canonical type, beside
+// the conversation's `status`.
 //
 // The surface has no streams: of an answer it hears the message, once, when the
 // run has ended (C20). A run that did not complete has left a message too; it is

@@ -33,6 +33,9 @@ func appendData(dst []byte, e *parley.Event) []byte {
 	switch b := e.Body.(type) {
 	case *parley.MessageBody:
 		dst = appendMessage(dst, &b.Message, b.Deleted || e.Type == parley.MessageDeleted)
+	case *parley.ReactionBody:
+		dst = appendReaction(dst, e, b)
+		dst = appendChange(dst, e.Type)
 	case *parley.TypingBody:
 		dst = appendActor(dst, "sender", b.Principal, b.Kind, b.Name)
 		dst = append(dst, '}')
@@ -81,6 +84,23 @@ func appendMessage(dst []byte, m *parley.Message, deleted bool) []byte {
 	return append(dst, '}')
 }
 
+// appendReaction tells who put which emoji under a message, or took it away: of the
+// message itself no more than which it is.
+func appendReaction(dst []byte, e *parley.Event, b *parley.ReactionBody) []byte {
+	dst = append(jsonw.Key(dst, "message"), '{')
+	dst = jsonw.ID(dst, "id", b.Message)
+	dst = append(jsonw.Uint(jsonw.Key(dst, "seq"), b.Seq), '}')
+	dst = append(jsonw.Key(dst, "reaction"), '{')
+	dst = jsonw.Text(dst, "emoji", b.Emoji)
+	if b.Added {
+		dst = jsonw.Text(dst, "action", "added")
+	} else {
+		dst = jsonw.Text(dst, "action", "removed")
+	}
+	dst = appendActor(dst, "sender", b.Principal, e.ActorKind, "")
+	return append(dst, '}', '}')
+}
+
 // appendActor appends {type, id, name?} under the key and leaves it open.
 func appendActor(dst []byte, key string, id parley.PrincipalID, kind parley.PrincipalKind, name string) []byte {
 	dst = append(jsonw.Key(dst, key), '{')
@@ -119,7 +139,7 @@ func appendConversation(dst []byte, b *parley.ConversationBody) []byte {
 	return append(dst, '}')
 }
 
-// appendMember tells who joined or left. One who leaves is told no more of the
+// appendMember tells who joined, left or has another role. One who leaves is told no more of the
 // conversation than its id.
 func appendMember(dst []byte, e *parley.Event, b *parley.MemberBody) []byte {
 	if b.Conversation != nil {
@@ -138,7 +158,8 @@ func appendMemberFields(dst []byte, b *parley.MemberBody) []byte {
 	return jsonw.True(dst, "auto_respond", b.AutoRespond)
 }
 
-// appendChange tells apart what conversation.updated stands for.
+// appendChange tells apart what conversation.updated stands for, and a reaction from
+// an edit.
 func appendChange(dst []byte, t parley.EventType) []byte {
 	if t == parley.ConversationCreated {
 		return dst

@@ -16,6 +16,8 @@ var names = map[parley.EventType]string{
 	parley.MessageUpdated: "message.updated",
 	parley.MessageDeleted: "message.updated", // content empty, deleted true
 
+	parley.ReactionChanged: "message.updated", // with the reaction
+
 	// Of a run only its message is told (C20).
 	parley.RunStarted:    "",
 	parley.StreamStarted: "",
@@ -35,6 +37,23 @@ var names = map[parley.EventType]string{
 	parley.ConversationDeleted: "conversation.updated", // C22
 	parley.MemberJoined:        "conversation.updated",
 	parley.MemberLeft:          "conversation.updated",
+	parley.MemberUpdated:       "conversation.updated",
+
+	// What a conversation is to one member, tasks and calls have no name here.
+	parley.ReceiptUpdated:     "",
+	parley.MemberMuted:        "",
+	parley.MemberUnmuted:      "",
+	parley.MemberArchived:     "",
+	parley.MemberUnarchived:   "",
+	parley.MemberHidden:       "",
+	parley.PrincipalBlocked:   "",
+	parley.PrincipalUnblocked: "",
+	parley.TaskStatusChanged:  "",
+	parley.TaskStreamed:       "",
+	parley.CallStarted:        "",
+	parley.CallAnswered:       "",
+	parley.CallDeclined:       "",
+	parley.CallEnded:          "",
 
 	parley.MemoryCreated:           "memory.created",
 	parley.MemoryUpdated:           "memory.updated",

@@ -139,9 +139,12 @@ func parsePattern(text string) parley.Pattern {
 	if err != nil {
 		return parley.Pattern{Text: text}
 	}
-	// The built-in resources whose id is a conversation's.
-	if resource := p.Segments[2]; resource == "conversation" || resource == "flow" {
+	// The built-in resources whose id is a conversation's, or a task's.
+	switch p.Segments[2] {
+	case "conversation", "flow":
 		p.Segments[4] = typeID(p.Segments[4], parley.ParseConversationID)
+	case "task":
+		p.Segments[4] = typeID(p.Segments[4], parley.ParseTaskID)
 	}
 	for i := range p.Tail {
 		switch f := &p.Tail[i]; f.Key {
@@ -151,6 +154,8 @@ func parsePattern(text string) parley.Pattern {
 			f.Value = typeID(f.Value, parley.ParseMessageID)
 		case "run":
 			f.Value = typeID(f.Value, parley.ParseRunID)
+		case "task":
+			f.Value = typeID(f.Value, parley.ParseTaskID)
 		}
 	}
 	return p

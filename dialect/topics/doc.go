@@ -37,4 +37,9 @@
 // replaces all before it; the last has done, status and no content. aiRole is who
 // the text is of: always 1, the assistant. error is empty unless the run failed
 // or was interrupted.
+//
+// A task is told by its state, tasks.task.completed, with the task; tasks.task.streamed
+// has a piece of what it says, {id, content, executorId}. What a conversation is to
+// oneself (muted, archived, hidden, and receipt_updated in a large one) is told to
+// oneself alone, whatever the pattern.
 package topics

@@ -11,6 +11,9 @@ func (d Dialect) AppendEvent(dst []byte, e *parley.Event, v parley.View) []byte 
 		return dst
 	}
 	name := e.Spec().Topic
+	if b, ok := e.Body.(*parley.TaskBody); ok {
+		name.Event = string(b.Status)
+	}
 	dst = append(dst, `{"op":"event","topic":"`...)
 	dst = appendTopic(dst, e, name)
 	dst = append(dst, '"')
@@ -41,10 +44,7 @@ func appendTopic(dst []byte, e *parley.Event, name parley.TopicName) []byte {
 	if own := ownResource(e); own != "" {
 		return parley.AppendSegment(dst, own)
 	}
-	if !e.Conversation.IsZero() {
-		return e.Conversation.AppendTypeID(dst)
-	}
-	return e.ID.AppendTypeID(dst)
+	return appendResource(dst, e)
 }
 
 // appendResourceID is e.ResourceID() as a field, allocating nothing.
@@ -52,10 +52,8 @@ func appendResourceID(dst []byte, e *parley.Event) []byte {
 	if own := ownResource(e); own != "" {
 		return jsonw.Text(dst, "resourceId", own)
 	}
-	if !e.Conversation.IsZero() {
-		return jsonw.ID(dst, "resourceId", e.Conversation)
-	}
-	return jsonw.ID(dst, "resourceId", e.ID)
+	dst = append(jsonw.Key(dst, "resourceId"), '"')
+	return append(appendResource(dst, e), '"')
 }
 
 // ownResource is the resource id that a publisher gave, or an account's, which
@@ -68,8 +66,31 @@ func ownResource(e *parley.Event) string {
 		}
 	case *parley.PresenceBody:
 		return string(b.Principal)
+	case *parley.BlockBody:
+		return string(b.Blocked)
 	}
 	return ""
+}
+
+// appendResource is the resource id where it is one of ours: a task's, that of a
+// conversation, also where the event is told to one principal alone, or else the
+// event's. It needs no escaping.
+func appendResource(dst []byte, e *parley.Event) []byte {
+	conversation := e.Conversation
+	switch b := e.Body.(type) {
+	case *parley.TaskBody:
+		return b.Task.AppendTypeID(dst)
+	case *parley.TaskDeltaBody:
+		return b.Task.AppendTypeID(dst)
+	case *parley.ReceiptBody:
+		conversation = b.Conversation
+	case *parley.MemberStateBody:
+		conversation = b.Conversation
+	}
+	if !conversation.IsZero() {
+		return conversation.AppendTypeID(dst)
+	}
+	return e.ID.AppendTypeID(dst)
 }
 
 // appendMetadata appends who caused the event and where it belongs. changeSeq is

@@ -17,6 +17,8 @@ var names = map[parley.EventType]string{
 	parley.MessageUpdated: "conversations.conversation.message_updated",
 	parley.MessageDeleted: "conversations.conversation.message_deleted",
 
+	parley.ReactionChanged: "conversations.conversation.reaction_updated",
+
 	parley.RunStarted:    "flows.flow.run",
 	parley.StreamStarted: "conversations.conversation.message_stream",
 	parley.StreamDelta:   "conversations.conversation.message_stream",
@@ -35,6 +37,24 @@ var names = map[parley.EventType]string{
 	parley.ConversationDeleted: "conversations.conversation.deleted",
 	parley.MemberJoined:        "conversations.conversation.participant_added",
 	parley.MemberLeft:          "conversations.conversation.participant_removed",
+	parley.MemberUpdated:       "conversations.conversation.participant_updated",
+
+	parley.ReceiptUpdated:     "conversations.conversation.receipt_updated",
+	parley.MemberMuted:        "conversations.conversation.muted",
+	parley.MemberUnmuted:      "conversations.conversation.unmuted",
+	parley.MemberArchived:     "conversations.conversation.archived",
+	parley.MemberUnarchived:   "conversations.conversation.unarchived",
+	parley.MemberHidden:       "conversations.conversation.hidden",
+	parley.PrincipalBlocked:   "accounts.account.blocked",
+	parley.PrincipalUnblocked: "accounts.account.unblocked",
+
+	parley.TaskStatusChanged: "tasks.task.{status}", // tasks.task.completed
+	parley.TaskStreamed:      "tasks.task.streamed",
+
+	parley.CallStarted:  "conversations.conversation.live",
+	parley.CallAnswered: "conversations.conversation.live_answered",
+	parley.CallDeclined: "conversations.conversation.call_declined",
+	parley.CallEnded:    "conversations.conversation.live_ended",
 
 	parley.MemoryCreated:           "memory.item.created",
 	parley.MemoryUpdated:           "memory.item.updated",

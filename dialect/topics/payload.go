@@ -29,6 +29,23 @@ func appendPayload(dst []byte, e *parley.Event) []byte {
 		dst = jsonw.Int(jsonw.Key(dst, "offset"), b.Offset)
 	case *parley.ToolBody:
 		dst = appendTool(dst, b, e.Type == parley.ToolReturned)
+	case *parley.ReactionBody:
+		dst = appendReaction(dst, e, b)
+	case *parley.ReceiptBody:
+		dst = appendReceipt(dst, e, b)
+	case *parley.MemberStateBody:
+		dst = appendState(dst, b)
+	case *parley.BlockBody:
+		dst = jsonw.Text(dst, "accountId", string(b.Blocked))
+	case *parley.TaskBody:
+		dst = appendTask(dst, e, b)
+	case *parley.TaskDeltaBody:
+		dst = jsonw.ID(dst, "id", b.Task)
+		dst = jsonw.Text(dst, "content", b.Text)
+		dst = jsonw.Text(dst, "executorId", string(b.Agent))
+		dst = jsonw.ID(dst, "conversationId", e.Conversation)
+	case *parley.CallBody:
+		dst = appendCall(dst, e, b)
 	case *parley.TypingBody:
 		dst = jsonw.ID(dst, "conversationId", e.Conversation)
 		dst = jsonw.Bool(jsonw.Key(dst, "isTyping"), e.Type == parley.TypingStarted)

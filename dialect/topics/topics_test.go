@@ -68,6 +68,9 @@ func TestTopicsAreThoseThatPatternsMatch(t *testing.T) {
 	names := topics.New().(dialecttest.Namer).Names()
 	for _, spec := range parley.EventSpecs() {
 		want := spec.Topic.Source + "." + spec.Topic.Resource + "." + spec.Topic.Event
+		if spec.Type == parley.TaskStatusChanged {
+			want = "tasks.task.{status}"
+		}
 		if names[spec.Type] != want {
 			t.Errorf("%s is spelled %q here, %q in parley.EventSpecs", spec.Type, names[spec.Type], want)
 		}
@@ -113,6 +116,10 @@ func TestPatternsTakeBothSpellingsOfAnID(t *testing.T) {
 		"events.*.*.*.*.*.conversation." + conversation:                                                          {message, true},
 		"events.*.*.*.*.*.message." + dialecttest.MessageID.UUID() + ".run." + dialecttest.RunID.UUID():          {stream, true},
 		"events.*.*.*.*.*.run." + dialecttest.RunID.String():                                                     {stream, true},
+		"events.*.tasks.task.running." + dialecttest.TaskID.UUID():                                               {dialecttest.Event("task.status_changed"), true},
+		"events.*.tasks.task.completed." + dialecttest.TaskID.UUID():                                             {dialecttest.Event("task.status_changed"), false},
+		"events.*.*.*.*.*.task." + dialecttest.TaskID.UUID():                                                     {dialecttest.Event("task.streamed"), true},
+		"events.*.conversations.conversation.muted." + conversation:                                              {dialecttest.Event("member.muted"), true},
 		"events.*.*.conversation.*." + parley.ConversationID(dialecttest.UUID(50)).UUID():                        {message, false},
 		"events.*.*.order.*." + conversation:                                                                     {custom, false},
 		"events.*.*.*.*.*.participant." + string(dialecttest.Robot) + ".message." + dialecttest.MessageID.UUID(): {message, false},
