@@ -27,7 +27,10 @@ const (
 	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m INDEXED BY memberships_principal
 		CROSS JOIN conversations c ON c.org = m.org AND c.id = m.conversation
 		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'
-		AND (c.last_activity, c.id) < (?, ?) ORDER BY c.last_activity DESC, c.id DESC LIMIT ? + 0`
+		AND (c.last_activity, c.id) < (?, ?)
+		AND NOT EXISTS (SELECT 1 FROM member_states h INDEXED BY member_states_hidden WHERE h.org = m.org
+			AND h.principal = m.principal AND h.conversation = m.conversation AND h.hidden_at <> 0 AND h.hidden_seq >= c.seq)
+		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?`
 )
 
 func conversationDest(c *parley.Conversation) []any {
@@ -114,24 +117,28 @@ func (s *Store) ConversationsOf(ctx context.Context, org parley.OrgID, principal
 // defaultPage is the length of a page whose limit is 0.
 const defaultPage = 100
 
-// pageCursor spells the place of a conversation in the list: the rows after it
-// have less activity, or the same and a lesser id.
-func pageCursor(activity int64, id parley.ConversationID) string {
-	raw := binary.BigEndian.AppendUint64(make([]byte, 0, 24), uint64(activity))
+// pageCursor spells the place of a row in a list by time, the latest first: the
+// rows after it are earlier, or of the same moment with a lesser id.
+func pageCursor[K parley.IDKind](at int64, id parley.ID[K]) string {
+	raw := binary.BigEndian.AppendUint64(make([]byte, 0, 24), uint64(at))
 	return base64.RawURLEncoding.EncodeToString(append(raw, id[:]...))
 }
 
 // parsePage reads what pageCursor wrote; the empty cursor is before all rows.
-func parsePage(cursor string) (activity int64, id []byte, err error) {
+func parsePage(cursor string) (at int64, id []byte, err error) {
 	if cursor == "" {
 		return math.MaxInt64, bytes.Repeat([]byte{0xff}, 16), nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(raw) != 24 {
-		return 0, nil, &parley.Error{
-			Code: parley.CodeInvalidArgument, Field: "cursor",
-			Message: "the cursor is not one of this list", Err: parley.ErrCursor,
-		}
+		return 0, nil, errBadPage()
 	}
 	return int64(binary.BigEndian.Uint64(raw)), raw[8:], nil
+}
+
+func errBadPage() error {
+	return &parley.Error{
+		Code: parley.CodeInvalidArgument, Field: "cursor",
+		Message: "the cursor is not one of this list", Err: parley.ErrCursor,
+	}
 }

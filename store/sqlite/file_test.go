@@ -156,6 +156,9 @@ func TestAPageCursorFromElsewhereIsRefused(t *testing.T) {
 func TestQueriesUseIndexes(t *testing.T) {
 	walks := map[string]string{ // step: why
 		"SCAN j VIRTUAL TABLE INDEX 1:":                    "the listener's own list of keys or offsets",
+		"SCAN json_each VIRTUAL TABLE INDEX 1:":            "the listener's own list of spans or senders",
+		"SCAN span":                                        "the same once it was read",
+		"SCAN sender":                                      "the same once it was read",
 		"SCAN CONSTANT ROW":                                "no table at all",
 		"SCAN runs USING INDEX runs_open":                  "a partial index: open runs only",
 		"SEARCH runs USING INDEX runs_open (org=?)":        "the same of one org",

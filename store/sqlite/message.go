@@ -11,11 +11,16 @@ import (
 
 const messageColumns = `conversation, seq, id, sender, sender_kind, sender_name, content, content_type, content_meta,
 	reply_to, thread_id, thread_role, task_id, client_msg_id, created_at, edited_at, edit_count,
-	internal, forwarded, deleted, run_id, run_status, run_after, origin`
+	internal, forwarded, deleted, run_id, run_status, run_after, origin,
+	change_seq, source_conversation, source_message, source_sender, source_sender_name`
 
 const (
 	insertMessage = `INSERT INTO messages (org, ` + messageColumns + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updateMessage = `UPDATE messages SET content = ?, content_meta = ?, edited_at = ?, edit_count = ?, deleted = ?,
+		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?
+		WHERE org = ? AND id = ?`
+	selectMessage    = `SELECT ` + messageColumns + ` FROM messages WHERE org = ? AND id = ?`
 	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
 		WHERE org = ? AND conversation = ? AND sender = ? AND client_msg_id = ? AND client_msg_id <> ''`
 	selectMessages = `SELECT ` + messageColumns + ` FROM messages
@@ -27,37 +32,82 @@ const (
 // messageRow scans a message; finish it with message.
 type messageRow struct {
 	parley.Message
-	run parley.RunRef
+	run    parley.RunRef
+	source parley.Source
 }
 
 func messageDest(m *messageRow) []any {
 	return []any{into(&m.Conversation), uintInto{&m.Seq}, into(&m.ID), &m.Sender, &m.SenderKind, &m.SenderName,
 		&m.Content, &m.ContentType, &m.ContentMeta, into(&m.ReplyTo), into(&m.ThreadID), &m.ThreadRole, &m.TaskID,
 		&m.ClientMsgID, timeInto{&m.CreatedAt}, timeInto{&m.EditedAt}, &m.EditCount, &m.Internal, &m.Forwarded,
-		&m.Deleted, into(&m.run.ID), &m.run.Status, uintInto{&m.run.After}, &m.Origin}
+		&m.Deleted, into(&m.run.ID), &m.run.Status, uintInto{&m.run.After}, &m.Origin, uintInto{&m.ChangeSeq},
+		into(&m.source.Conversation), into(&m.source.Message), &m.source.Sender, &m.source.SenderName}
 }
 
 func (m *messageRow) message() *parley.Message {
 	if !m.run.ID.IsZero() {
 		m.Run = &m.run
 	}
+	if !m.source.Message.IsZero() {
+		m.Source = &m.source
+	}
 	return &m.Message
 }
 
 // InsertMessage implements parley.Tx.
 func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
-	var run parley.RunRef
-	if m.Run != nil {
-		run = *m.Run
-	}
+	run, source := orZero(m.Run), orZero(m.Source)
 	_, err := t.exec(insertMessage, string(org), m.Conversation[:], int64(m.Seq), m.ID[:], string(m.Sender),
 		string(m.SenderKind), m.SenderName, m.Content, m.ContentType, m.ContentMeta, optID(m.ReplyTo), optID(m.ThreadID),
 		m.ThreadRole, m.TaskID, m.ClientMsgID, micros(m.CreatedAt), micros(m.EditedAt), m.EditCount, m.Internal,
-		m.Forwarded, m.Deleted, optID(run.ID), string(run.Status), int64(run.After), m.Origin)
+		m.Forwarded, m.Deleted, optID(run.ID), string(run.Status), int64(run.After), m.Origin, int64(m.ChangeSeq),
+		optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName)
 	if err != nil {
 		return fmt.Errorf("insert message %s: %w", m.ID, err)
 	}
 	return nil
+}
+
+// orZero is what p points to; nil is the zero value.
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// UpdateMessage implements parley.Tx.
+func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
+	source := orZero(m.Source)
+	n, err := t.exec(updateMessage, m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
+		int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
+		string(org), m.ID[:])
+	if err == nil && n == 0 {
+		err = parley.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("update message %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+// Message implements parley.Tx.
+func (t *tx) Message(org parley.OrgID, id parley.MessageID) (*parley.Message, error) {
+	m := new(messageRow)
+	if err := t.one(selectMessage, []any{string(org), id[:]}, messageDest(m)...); err != nil {
+		return nil, fmt.Errorf("message %s: %w", id, err)
+	}
+	return m.message(), nil
+}
+
+// Message implements parley.Reader.
+func (s *Store) Message(ctx context.Context, org parley.OrgID, id parley.MessageID) (*parley.Message, error) {
+	m := new(messageRow)
+	err := one(ctx, s.reads, selectMessage, []any{string(org), id[:]}, messageDest(m)...)
+	if err = s.readError(ctx, err); err != nil {
+		return nil, fmt.Errorf("message %s: %w", id, err)
+	}
+	return m.message(), nil
 }
 
 // MessageByClientID implements parley.Tx. Nothing is found under the empty id.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync"
@@ -201,4 +202,21 @@ func (i uintInto) Scan(src any) error {
 	}
 	*i.n = uint64(n)
 	return nil
+}
+
+// jsonIDs are ids as a statement takes a list of them: unhex makes ids of its
+// values.
+func jsonIDs[K parley.IDKind](ids []parley.ID[K]) string {
+	out := []byte{'['}
+	for i, id := range ids {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = jsonID(out, id)
+	}
+	return string(append(out, ']'))
+}
+
+func jsonID[K parley.IDKind](dst []byte, id parley.ID[K]) []byte {
+	return append(hex.AppendEncode(append(dst, '"'), id[:]), '"')
 }

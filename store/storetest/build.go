@@ -57,6 +57,11 @@ func newMessage(id parley.ConversationID, seq uint64, sender parley.PrincipalID)
 // post says something within a transaction, as the engine does: the conversation's
 // next numbers, the message and its event.
 func post(tx parley.Tx, org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID) (*parley.Message, error) {
+	return postAs(tx, org, id, sender, func(*parley.Message) {})
+}
+
+// postAs is post of a message that fn has a say in.
+func postAs(tx parley.Tx, org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, fn func(m *parley.Message)) (*parley.Message, error) {
 	c, err := tx.Conversation(org, id)
 	if err != nil {
 		return nil, err
@@ -64,6 +69,8 @@ func post(tx parley.Tx, org parley.OrgID, id parley.ConversationID, sender parle
 	c.Seq++
 	c.ChangeSeq++
 	m := newMessage(id, c.Seq, sender)
+	m.ChangeSeq = c.ChangeSeq
+	fn(m)
 	c.LastActivity = m.CreatedAt
 	if err := tx.InsertMessage(m, org); err != nil {
 		return nil, err
@@ -77,6 +84,11 @@ func post(tx parley.Tx, org parley.OrgID, id parley.ConversationID, sender parle
 func (e *env) post(c *parley.Conversation, sender parley.PrincipalID) *parley.Message {
 	e.Helper()
 	return inTx(e, func(tx parley.Tx) (*parley.Message, error) { return post(tx, e.org, c.ID, sender) })
+}
+
+func (e *env) postAs(c *parley.Conversation, sender parley.PrincipalID, fn func(m *parley.Message)) *parley.Message {
+	e.Helper()
+	return inTx(e, func(tx parley.Tx) (*parley.Message, error) { return postAs(tx, e.org, c.ID, sender, fn) })
 }
 
 func messageEvent(org parley.OrgID, m *parley.Message, changeSeq uint64) *parley.Event {

@@ -16,7 +16,8 @@ var messageCases = group{"messages", []testCase{
 			Content: "a\u2028b \"c\" \U0001f642", ContentType: "file", ContentMeta: `{"k":1}`, ReplyTo: newMessageID(),
 			ThreadID: newMessageID(), ThreadRole: "aside", TaskID: "task_1", ClientMsgID: "c-1", CreatedAt: at(1),
 			EditedAt: at(2), EditCount: 3, Internal: true, Forwarded: true, Deleted: true, Origin: "conn-1",
-			Run: &parley.RunRef{ID: newRunID(), Status: parley.RunInterrupted, After: 12},
+			Run: &parley.RunRef{ID: newRunID(), Status: parley.RunInterrupted, After: 12}, ChangeSeq: 1 << 40,
+			Source: &parley.Source{Conversation: newConversationID(), Message: newMessageID(), Sender: "eve", SenderName: "Eve"},
 		}
 		plain := newMessage(c.ID, 2, "ben")
 		e.update(func(tx parley.Tx) error {

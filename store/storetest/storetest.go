@@ -32,7 +32,8 @@ type Options struct {
 // when t ends; the cases of a group share one, each with an org of its own.
 func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 	for _, g := range []group{
-		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, runCases, principalCases,
+		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, editCases,
+		reactionCases, stateCases, blockCases, unreadCases, taskCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
 	} {
 		t.Run(g.name, func(t *testing.T) {
@@ -149,6 +150,7 @@ func newConversationID() (id parley.ConversationID) { return fresh(id) }
 func newMessageID() (id parley.MessageID)           { return fresh(id) }
 func newEventID() (id parley.EventID)               { return fresh(id) }
 func newRunID() (id parley.RunID)                   { return fresh(id) }
+func newTaskID() (id parley.TaskID)                 { return fresh(id) }
 func newKeyID() (id parley.KeyID)                   { return fresh(id) }
 
 // fresh draws an id of the kind of its argument.
