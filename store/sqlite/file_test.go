@@ -158,6 +158,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"SCAN j VIRTUAL TABLE INDEX 1:":                    "the listener's own list of keys or offsets",
 		"SCAN json_each VIRTUAL TABLE INDEX 1:":            "the listener's own list of spans or senders",
 		"SCAN span":                                        "the same once it was read",
+		"SCAN (subquery-1)":                                "the rows that the bound of the count lets through",
 		"SCAN sender":                                      "the same once it was read",
 		"SCAN CONSTANT ROW":                                "no table at all",
 		"SCAN runs USING INDEX runs_open":                  "a partial index: open runs only",

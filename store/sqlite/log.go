@@ -23,9 +23,10 @@ const (
 	// CROSS JOIN keeps SQLite from scanning the events.
 	selectEventsAt = `SELECT epoch, ` + offset + `, data FROM json_each(?2) j CROSS JOIN events
 		ON place = (` + placeOfLog + ` | j.value) ORDER BY place`
-	// The index is on the log's number itself.
+	// The + makes a plain value of the number, as the index has it: by the column's
+	// affinity it would be another comparison, and a scan.
 	selectChanges = `SELECT epoch, ` + offset + `, data FROM events
-		WHERE place >> 40 = (SELECT number FROM logs WHERE org = ?) AND conversation = ?
+		WHERE place >> 40 = (SELECT +number FROM logs WHERE org = ?) AND conversation = ?
 		AND change_seq > ? AND change_seq <= ? ORDER BY change_seq LIMIT ?`
 	selectEpoch = `SELECT l.last, (SELECT e.epoch FROM epochs e WHERE e.org = l.org AND e.first_pos <= ?
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.org = ? AND l.last > 0`
