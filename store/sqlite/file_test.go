@@ -155,8 +155,9 @@ func TestAPageCursorFromElsewhereIsRefused(t *testing.T) {
 // whole is listed here.
 func TestQueriesUseIndexes(t *testing.T) {
 	walks := map[string]string{ // step: why
-		"SCAN j VIRTUAL TABLE INDEX 1:":                    "the listener's own list of keys or offsets",
-		"SCAN json_each VIRTUAL TABLE INDEX 1:":            "the listener's own list of spans or senders",
+		"SCAN j VIRTUAL TABLE INDEX 1:":           "the listener's own list of keys or offsets",
+		"SCAN json_each VIRTUAL TABLE INDEX 1:":   "the listener's own list of spans or senders",
+		"SCAN search VIRTUAL TABLE INDEX 192:M1<": "the search index, by a match and a bound, the newest first",
 		"SCAN span":                                        "the same once it was read",
 		"SCAN (subquery-1)":                                "the rows that the bound of the count lets through",
 		"SCAN sender":                                      "the same once it was read",

@@ -19,7 +19,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET content = ?, content_meta = ?, edited_at = ?, edit_count = ?, deleted = ?,
 		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?
-		WHERE org = ? AND id = ?`
+		WHERE org = ? AND id = ? RETURNING n, conversation`
 	selectMessage    = `SELECT ` + messageColumns + ` FROM messages WHERE org = ? AND id = ?`
 	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
 		WHERE org = ? AND conversation = ? AND sender = ? AND client_msg_id = ? AND client_msg_id <> ''`
@@ -57,13 +57,16 @@ func (m *messageRow) message() *parley.Message {
 // InsertMessage implements parley.Tx.
 func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 	run, source := orZero(m.Run), orZero(m.Source)
-	_, err := t.exec(insertMessage, string(org), m.Conversation[:], int64(m.Seq), m.ID[:], string(m.Sender),
+	n, err := t.insert(insertMessage, string(org), m.Conversation[:], int64(m.Seq), m.ID[:], string(m.Sender),
 		string(m.SenderKind), m.SenderName, m.Content, m.ContentType, m.ContentMeta, optID(m.ReplyTo), optID(m.ThreadID),
 		m.ThreadRole, m.TaskID, m.ClientMsgID, micros(m.CreatedAt), micros(m.EditedAt), m.EditCount, m.Internal,
 		m.Forwarded, m.Deleted, optID(run.ID), string(run.Status), int64(run.After), m.Origin, int64(m.ChangeSeq),
 		optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName)
 	if err != nil {
 		return fmt.Errorf("insert message %s: %w", m.ID, err)
+	}
+	if !m.Deleted {
+		t.w.index.note(indexed{n: n, org: org, conversation: m.Conversation, content: m.Content})
 	}
 	return nil
 }
@@ -78,16 +81,21 @@ func orZero[T any](p *T) (v T) {
 
 // UpdateMessage implements parley.Tx.
 func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
+	x := indexed{org: org, changed: true}
+	if !m.Deleted {
+		x.content = m.Content
+	}
 	source := orZero(m.Source)
-	n, err := t.exec(updateMessage, m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
-		int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
-		string(org), m.ID[:])
-	if err == nil && n == 0 {
-		err = parley.ErrNotFound
+	err := t.save()
+	if err == nil {
+		err = t.one(updateMessage, []any{m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
+			int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
+			string(org), m.ID[:]}, &x.n, into(&x.conversation))
 	}
 	if err != nil {
 		return fmt.Errorf("update message %s: %w", m.ID, err)
 	}
+	t.w.index.note(x)
 	return nil
 }
 

@@ -122,7 +122,8 @@ func migrate(ctx context.Context, db *sql.DB, dir string) error {
 	if err != nil {
 		return fmt.Errorf("sqlite: migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(searchMigration()))
 	if err != nil {
 		return fmt.Errorf("sqlite: migrations: %w", err)
 	}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"errors"
 	"runtime/debug"
 )
@@ -10,6 +11,7 @@ import (
 type tx struct {
 	w     *writer
 	mark  int // of the events of others before it
+	noted int // the same of what they noted for the search index
 	saved bool
 	// storedBefore is how many events were in the table when the savepoint was set:
 	// undoing it takes away what was stored since, of others too.
@@ -21,7 +23,7 @@ type tx struct {
 
 // run runs fn and keeps or undoes what it wrote.
 func (t *tx) run(fn func(*tx) error) error {
-	t.mark = t.w.log.mark()
+	t.mark, t.noted = t.w.log.mark(), t.w.index.mark()
 	err := t.call(fn)
 	t.over = true
 	switch {
@@ -29,6 +31,7 @@ func (t *tx) run(fn func(*tx) error) error {
 		return t.broken
 	case err != nil:
 		t.w.log.rollback(t.mark)
+		t.w.index.rollback(t.noted)
 		if t.saved {
 			t.end(`ROLLBACK TO fn`)
 			t.w.log.stored = min(t.w.log.stored, t.storedBefore)
@@ -59,22 +62,37 @@ func (t *tx) end(statement string) {
 
 // exec runs a statement that writes, and returns the number of rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	if err := t.usable(); err != nil {
-		return 0, err
-	}
-	if err := t.save(); err != nil {
-		return 0, err
-	}
-	stmt, err := t.w.stmts.get(query)
+	res, err := t.write(query, args)
 	if err != nil {
-		return 0, t.check(err)
-	}
-	res, err := stmt.ExecContext(t.w.ctx, args...)
-	if err != nil {
-		return 0, t.check(err)
+		return 0, err
 	}
 	n, err := res.RowsAffected()
 	return n, t.check(err)
+}
+
+// insert runs a statement that inserts a row, and returns the row's number.
+func (t *tx) insert(query string, args ...any) (int64, error) {
+	res, err := t.write(query, args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.LastInsertId()
+	return n, t.check(err)
+}
+
+func (t *tx) write(query string, args []any) (sql.Result, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	if err := t.save(); err != nil {
+		return nil, err
+	}
+	stmt, err := t.w.stmts.get(query)
+	if err != nil {
+		return nil, t.check(err)
+	}
+	res, err := stmt.ExecContext(t.w.ctx, args...)
+	return res, t.check(err)
 }
 
 // save sets the savepoint, once.

@@ -32,6 +32,7 @@ type writer struct {
 	conn  *sql.Conn
 	stmts *stmts
 	log   *appender
+	index *indexer
 	queue *queue
 	batch []*request
 	turn  turn
@@ -66,6 +67,7 @@ func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
 		free:     sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }},
 	}
 	w.log = newAppender(w.ctx, w.stmts, epoch)
+	w.index = &indexer{ctx: w.ctx, stmts: w.stmts}
 	go w.run()
 	return w
 }
@@ -203,6 +205,10 @@ func (w *writer) commit() {
 		w.giveUp(err)
 		return
 	}
+	if err := w.index.flush(); err != nil {
+		w.giveUp(err)
+		return
+	}
 	if err := w.exec(`COMMIT`); err != nil {
 		w.giveUp(err)
 		return
@@ -216,6 +222,7 @@ func (w *writer) commit() {
 func (w *writer) giveUp(err error) {
 	_ = w.exec(`ROLLBACK`) // fails where SQLite rolled back by itself
 	w.log.reset()
+	w.index.rollback(0)
 	err = fmt.Errorf("sqlite: commit: %w", err)
 	for _, r := range w.batch {
 		if r.err == nil {

@@ -33,7 +33,7 @@ type Options struct {
 func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 	for _, g := range []group{
 		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, editCases,
-		reactionCases, stateCases, blockCases, unreadCases, taskCases, runCases, principalCases,
+		reactionCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
 	} {
 		t.Run(g.name, func(t *testing.T) {
