@@ -81,12 +81,15 @@ type (
 		Content      string
 		ContentType  string // empty: text
 		ContentMeta  string
-		ReplyTo      MessageID
-		ThreadRole   string
-		TaskID       string
-		ClientMsgID  string
-		Internal     bool
-		Origin       string // the Conn it came over; empty for HTTP
+		// ReplyTo is a message of the same conversation: by itself a quotation; with a
+		// ThreadRole (main, aside) the message joins the thread of that one, or begins
+		// one under it.
+		ReplyTo     MessageID
+		ThreadRole  string
+		TaskID      string
+		ClientMsgID string
+		Internal    bool
+		Origin      string // the Conn it came over; empty for HTTP
 	}
 	// UpdateConversation changes what a conversation is called; nil leaves a field as
 	// it is.

@@ -37,16 +37,29 @@ func (e *Engine) createConversation(ctx context.Context, p *parley.Principal, cm
 			found, err := w.findDirect(c, others[0])
 			if err != nil || found != nil {
 				result = parley.Result{Conversation: found, Repeated: true}
-				if err == nil {
-					result.Members, err = w.Members(found.Org, found.ID)
+				if err != nil {
+					return err
 				}
-				return err
+				return w.relist(&result)
 			}
 		}
 		result, err = w.begin(c, members)
 		return err
 	})
 	return result, err
+}
+
+// relist completes the answer that finds a pair's conversation: the caller sees it
+// on its list again, if it had deleted it for itself.
+func (w *write) relist(result *parley.Result) (err error) {
+	c, err := w.Conversation(w.caller.Org, result.Conversation.ID) // holds it
+	if err != nil {
+		return fmt.Errorf("read conversation of a pair: %w", err)
+	}
+	if result.Members, err = w.Members(c.Org, c.ID); err != nil {
+		return fmt.Errorf("read members of %s: %w", c.ID, err)
+	}
+	return w.list(c, w.caller.ID)
 }
 
 func (w *write) principals(ids []parley.PrincipalID) ([]parley.Principal, error) {
@@ -171,10 +184,6 @@ func isPair(kind parley.ConversationKind) bool {
 	return kind == parley.KindDirect || kind == parley.KindAgentDirect
 }
 
-func runsIt(m *parley.Membership) bool {
-	return m.Role == parley.RoleOwner || m.Role == parley.RoleAdmin
-}
-
 func (e *Engine) closeConversation(ctx context.Context, p *parley.Principal, cmd parley.CloseConversation) (parley.Result, error) {
 	if cmd.Reason == "" {
 		cmd.Reason = "ended"
@@ -188,8 +197,8 @@ func (e *Engine) closeConversation(ctx context.Context, p *parley.Principal, cmd
 		if err != nil {
 			return err
 		}
-		if !runsIt(m) && !isPair(c.Kind) {
-			return parley.Errorf(parley.CodeForbidden, "only an owner or admin may close this conversation")
+		if err := may(toClose, c, m, false); err != nil {
+			return err
 		}
 		if c.Status != parley.StatusActive {
 			result = parley.Result{Conversation: c, Repeated: true}

@@ -143,6 +143,44 @@ func (e *Engine) do(ctx context.Context, p *parley.Principal, cmd parley.Command
 		return e.publishEvent(ctx, p, cmd)
 	case parley.PublishBatch:
 		return e.publishBatch(ctx, p, cmd)
+	case parley.EditMessage:
+		return e.editMessage(ctx, p, cmd)
+	case parley.DeleteMessage:
+		return e.deleteMessage(ctx, p, cmd)
+	case parley.ForwardMessage:
+		return e.forwardMessage(ctx, p, cmd)
+	case parley.React:
+		return e.react(ctx, p, cmd)
+	case parley.MoveReceipts:
+		return e.moveReceipts(ctx, p, cmd)
+	}
+	return e.doSeldom(ctx, p, cmd)
+}
+
+// doSeldom carries out the commands that are not the daily bread.
+func (e *Engine) doSeldom(ctx context.Context, p *parley.Principal, cmd parley.Command) (parley.Result, error) {
+	switch cmd := cmd.(type) {
+	case parley.UpdateConversation:
+		return e.updateConversation(ctx, p, cmd)
+	case parley.DeleteConversation:
+		if cmd.ForEveryone {
+			return e.deleteConversation(ctx, p, cmd.Conversation)
+		}
+		return e.hideConversation(ctx, p, cmd.Conversation)
+	case parley.SetRole:
+		return e.setRole(ctx, p, cmd)
+	case parley.MuteConversation:
+		return e.muteConversation(ctx, p, cmd)
+	case parley.ArchiveConversation:
+		return e.archiveConversation(ctx, p, cmd)
+	case parley.BlockPrincipal:
+		return e.blockPrincipal(ctx, p, cmd)
+	case parley.CreateTask:
+		return e.createTask(ctx, p, cmd)
+	case parley.UpdateTask:
+		return e.updateTask(ctx, p, cmd)
+	case parley.StreamTask:
+		return e.streamTask(ctx, p, cmd)
 	}
 	return parley.Result{}, fmt.Errorf("%T is not a command of the engine", cmd)
 }
@@ -241,12 +279,26 @@ func errNoConversation(cause error) error {
 // event makes the next durable event of a conversation and takes its change_seq.
 func (w *write) event(c *parley.Conversation, t parley.EventType, body parley.Body) *parley.Event {
 	c.ChangeSeq++
-	c.LastActivity = w.now
+	if isActivity(t) {
+		c.LastActivity = w.now
+	}
 	return &parley.Event{
 		ID: w.engine.cfg.IDs.NewID(), Org: c.Org, Type: t, Class: parley.Durable, Time: w.now,
 		Actor: w.caller.ID, ActorKind: w.caller.Kind,
 		Conversation: c.ID, ChangeSeq: c.ChangeSeq, Channel: parley.ChannelConversation, Body: body,
 	}
+}
+
+// isActivity reports whether an event brings its conversation to the top of its
+// members' lists: what is said, who comes and goes, what it is called. That somebody
+// has read or likes something does not.
+func isActivity(t parley.EventType) bool {
+	switch t {
+	case parley.MessageCreated, parley.RunEnded, parley.MemberJoined, parley.MemberLeft,
+		parley.ConversationCreated, parley.ConversationUpdated, parley.ConversationClosed:
+		return true
+	}
+	return false
 }
 
 // append stores an event.

@@ -117,10 +117,13 @@ func (e *Engine) dismiss(w *RunWriter) {
 }
 
 // writes reports whether a run is written here.
-func (e *Engine) writes(run parley.RunID) bool {
+func (e *Engine) writes(run parley.RunID) bool { return e.writer(run) != nil }
+
+// writer returns the pen of a run that is written here, else nil.
+func (e *Engine) writer(run parley.RunID) *RunWriter {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.runs[run] != nil
+	return e.runs[run]
 }
 
 // holdLease makes sure that the other nodes take this one for alive.

@@ -75,17 +75,21 @@ func (e *Engine) addMembers(ctx context.Context, p *parley.Principal, cmd parley
 }
 
 func mayAdd(c *parley.Conversation, caller *parley.Membership, role parley.Role) error {
-	switch {
-	case isPair(c.Kind):
-		return parley.Errorf(parley.CodeConflict, "the members of a conversation of two are fixed")
-	case !runsIt(caller):
-		return parley.Errorf(parley.CodeForbidden, "only an owner or admin may add members")
-	case role == parley.RoleOwner && caller.Role != parley.RoleOwner:
-		return parley.Errorf(parley.CodeForbidden, "only an owner may add an owner")
-	case c.Status != parley.StatusActive:
-		return errClosed()
+	if isPair(c.Kind) {
+		return errFixed()
 	}
-	return nil
+	err := may(toAddMembers, c, caller, false)
+	if err == nil && role == parley.RoleOwner {
+		err = may(toChangeOwners, c, caller, false)
+	}
+	if err == nil && c.Status != parley.StatusActive {
+		err = errClosed()
+	}
+	return err
+}
+
+func errFixed() error {
+	return parley.Errorf(parley.CodeConflict, "the members of a conversation of two are fixed")
 }
 
 // join begins the stay of one principal and returns its event, nil where one is
@@ -103,7 +107,7 @@ func (w *write) join(c *parley.Conversation, id parley.PrincipalID, role parley.
 		return nil, err
 	}
 	if role == parley.RoleAgent && p.Kind != parley.KindAgent {
-		return nil, invalid("role", "the role agent is for agents") // agents hear internal messages
+		return nil, errNoAgent()
 	}
 	m := w.stay(c, &p, role)
 	ev := w.memberEvent(c, parley.MemberJoined, &m)
@@ -114,7 +118,7 @@ func (w *write) join(c *parley.Conversation, id parley.PrincipalID, role parley.
 	if err := w.InsertMember(&m); err != nil {
 		return nil, fmt.Errorf("insert member: %w", err)
 	}
-	return ev, w.append(ev)
+	return ev, firstError(w.list(c, id), w.append(ev))
 }
 
 func (e *Engine) removeMember(ctx context.Context, p *parley.Principal, cmd parley.RemoveMember) (parley.Result, error) {
@@ -125,27 +129,46 @@ func (e *Engine) removeMember(ctx context.Context, p *parley.Principal, cmd parl
 			return err
 		}
 		if isPair(c.Kind) {
-			return parley.Errorf(parley.CodeConflict, "the members of a conversation of two are fixed")
+			return errFixed()
 		}
-		if cmd.Member != p.ID && !runsIt(caller) {
-			return parley.Errorf(parley.CodeForbidden, "only an owner or admin may remove others")
+		if err := may(toRemoveMember, c, caller, cmd.Member == p.ID); err != nil {
+			return err
 		}
-		m, err := w.Member(c.Org, c.ID, cmd.Member)
-		if errors.Is(err, parley.ErrNotFound) {
-			return &parley.Error{Code: parley.CodeNotFound, Message: "there is no such member", Err: err}
-		}
+		m, err := w.other(c, cmd.Member)
 		if err != nil {
-			return fmt.Errorf("read stay in %s: %w", c.ID, err)
+			return err
 		}
-		if m.Role == parley.RoleOwner && caller.Role != parley.RoleOwner {
-			return parley.Errorf(parley.CodeForbidden, "only an owner may remove an owner")
+		if m.Role == parley.RoleOwner {
+			if err := may(toChangeOwners, c, caller, false); err != nil {
+				return err
+			}
 		}
 		ev := w.memberEvent(c, parley.MemberLeft, m)
 		if err := w.EndMember(c.Org, c.ID, m.Principal, ev.ChangeSeq, c.Seq); err != nil {
 			return fmt.Errorf("end stay in %s: %w", c.ID, err)
 		}
 		result = parley.Result{Conversation: c, Event: ev}
-		return firstError(w.append(ev), w.save(c))
+		if err := w.append(ev); err != nil {
+			return err
+		}
+		if m.Role == parley.RoleOwner {
+			if err := w.passOn(c); err != nil {
+				return err
+			}
+		}
+		return w.save(c)
 	})
 	return result, err
+}
+
+// other reads the open stay of a member the caller named.
+func (w *write) other(c *parley.Conversation, id parley.PrincipalID) (*parley.Membership, error) {
+	m, err := w.Member(c.Org, c.ID, id)
+	if errors.Is(err, parley.ErrNotFound) {
+		return nil, &parley.Error{Code: parley.CodeNotFound, Message: "there is no such member", Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read stay in %s: %w", c.ID, err)
+	}
+	return m, nil
 }

@@ -21,7 +21,7 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 	if err := e.checkPost(&cmd); err != nil {
 		return parley.Result{}, err
 	}
-	if err := e.limits.message(p, e.cfg.Now()); err != nil {
+	if err := e.limits.message(p, e.cfg.Now(), 1); err != nil {
 		return parley.Result{}, err
 	}
 	var result parley.Result
@@ -37,10 +37,20 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 		if c.Status != parley.StatusActive {
 			return errClosed()
 		}
-		if cmd.Internal && !m.HearsInternal(c.Kind) {
-			return parley.Errorf(parley.CodeForbidden, "internal messages are for those who run the conversation")
+		do := toPost
+		if cmd.Internal {
+			do = toPostInternal
 		}
-		result, err = w.post(c, messageOf(w, m, &cmd))
+		if err := may(do, c, m, false); err != nil {
+			return err
+		}
+		thread, err := w.thread(c, m, &cmd)
+		if err != nil {
+			return err
+		}
+		message := messageOf(w, m, &cmd)
+		message.ThreadID = thread
+		result, err = w.post(c, message)
 		return err
 	})
 	if err != nil {
@@ -53,16 +63,46 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 }
 
 func (e *Engine) checkPost(cmd *parley.PostMessage) error {
-	if cmd.Content == "" {
-		return invalid("content", "content is empty")
-	}
 	return firstError(
-		checkText("content", cmd.Content, e.cfg.Limits.FrameBytes),
-		checkText("content_meta", cmd.ContentMeta, e.cfg.Limits.FrameBytes),
+		e.checkContent(cmd.Content, &cmd.ContentMeta),
 		checkText("client_msg_id", cmd.ClientMsgID, maxID),
 		checkText("task_id", cmd.TaskID, maxID),
 		checkOneOf("content_type", cmd.ContentType, contentTypes...),
 		checkOneOf("thread_role", cmd.ThreadRole, "", "main", "aside"))
+}
+
+// checkContent refuses what a message may not say; meta nil is none.
+func (e *Engine) checkContent(content string, meta *string) error {
+	if content == "" {
+		return invalid("content", "content is empty")
+	}
+	err := checkText("content", content, e.cfg.Limits.FrameBytes)
+	if err == nil && meta != nil {
+		err = checkText("content_meta", *meta, e.cfg.Limits.FrameBytes)
+	}
+	return err
+}
+
+// thread returns the thread that a message joins. A reply_to_id alone is a
+// quotation and joins none. With a thread_role the message is part of the thread
+// that the other is in, or else begins: the thread's id is that of the message it
+// hangs on. What is replied to must be there for the caller, in the same
+// conversation; that it was deleted meanwhile loses no answer.
+func (w *write) thread(c *parley.Conversation, stay *parley.Membership, cmd *parley.PostMessage) (parley.MessageID, error) {
+	if cmd.ReplyTo.IsZero() {
+		return parley.MessageID{}, nil
+	}
+	m, err := w.heard(cmd.ReplyTo, c, stay)
+	if errors.Is(err, &parley.Error{Code: parley.CodeNotFound}) {
+		return parley.MessageID{}, invalid("reply_to_id", "reply_to_id names no message of this conversation")
+	}
+	switch {
+	case err != nil || cmd.ThreadRole == "":
+		return parley.MessageID{}, err
+	case !m.ThreadID.IsZero():
+		return m.ThreadID, nil
+	}
+	return m.ID, nil
 }
 
 // earlier finds what the caller sent under the same client_msg_id: the answer is
@@ -120,6 +160,7 @@ func (w *write) insertMessage(c *parley.Conversation, m *parley.Message) (*parle
 	m.Seq = c.Seq
 	ev := w.event(c, parley.MessageCreated, &parley.MessageBody{Message: *m})
 	ev.Internal = m.Internal
+	m.ChangeSeq = ev.ChangeSeq
 	if err := w.InsertMessage(m, c.Org); err != nil {
 		return nil, fmt.Errorf("insert message %s: %w", m.ID, err)
 	}

@@ -87,3 +87,43 @@ func TestSendsAreLimitedPerPerson(t *testing.T) {
 		w.must(&demo, parley.PostMessage{Conversation: w.must(&demo, parley.CreateConversation{}).Conversation.ID, Content: "x"})
 	}
 }
+
+func TestAReplyQuotesOrJoinsAThread(t *testing.T) {
+	w := newWorld(t)
+	id, other := w.group("ben"), w.group("ben")
+	root := w.said(ann, id, "root")
+	post := func(reply parley.MessageID, role string) *parley.Message {
+		t.Helper()
+		return w.must(ben, parley.PostMessage{Conversation: id, Content: "x", ReplyTo: reply, ThreadRole: role}).Message
+	}
+	quote := post(root, "")
+	first := post(root, "aside")
+	second := post(first.ID, "main")
+	inThread := post(first.ID, "")
+	for _, c := range []struct {
+		name   string
+		m      *parley.Message
+		reply  parley.MessageID
+		thread parley.MessageID
+	}{
+		{"a reply alone is a quotation", quote, root, parley.MessageID{}},
+		{"a role begins a thread under what it replies to", first, root, root},
+		{"a reply to a part of a thread is of that thread", second, first.ID, root},
+		{"a part of a thread may be quoted outside", inThread, first.ID, parley.MessageID{}},
+	} {
+		if c.m.ReplyTo != c.reply || c.m.ThreadID != c.thread {
+			t.Errorf("%s: got %+v", c.name, c.m)
+		}
+	}
+	for _, missing := range []parley.MessageID{ids{}.NewID(), w.said(ann, other, "elsewhere")} {
+		if e := w.refused(ben, parley.PostMessage{Conversation: id, Content: "x", ReplyTo: missing}, parley.CodeInvalidArgument); e.Field != "reply_to_id" {
+			t.Errorf("refused for %q", e.Field)
+		}
+	}
+	late := w.said(ann, id, "a slip")
+	w.must(ann, parley.DeleteMessage{Message: late, ForEveryone: true})
+	post(late, "") // an answer that was on its way is not lost
+
+	w.must(ann, parley.AddMembers{Conversation: id, Members: []parley.PrincipalID{"cleo"}})
+	w.refused(cleo, parley.PostMessage{Conversation: id, Content: "x", ReplyTo: root}, parley.CodeInvalidArgument)
+}

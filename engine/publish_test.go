@@ -26,7 +26,7 @@ func TestWhoMayPublishWhat(t *testing.T) {
 		{ann, "custom.event", "app-channel", ""},
 		{ann, "custom.event", "conversation", ""},
 		{ann, "plain", "app", ""},
-		{ann, "task.completed", "tasks", ""},
+		{ann, "chore.completed", "chores", ""},
 		{ann, "custom.event", "system", parley.CodeForbidden},
 		{ann, "custom.event", "memory", parley.CodeForbidden},
 		{ann, "system.status", "", parley.CodeForbidden},
@@ -44,7 +44,8 @@ func TestWhoMayPublishWhat(t *testing.T) {
 		{svc, "run.ended", "conversation", parley.CodeForbidden},
 		{svc, "member.joined", "x", parley.CodeForbidden},
 		{svc, "tool.invented", "x", parley.CodeForbidden},
-		{ann, "flow.run", "flows", parley.CodeForbidden}, // the topic of run.started
+		{ann, "flow.run", "flows", parley.CodeForbidden},       // the topic of run.started
+		{ann, "task.completed", "tasks", parley.CodeForbidden}, // of task.status_changed
 		{svc, "item.moved", "conversations", parley.CodeForbidden},
 		{svc, "item.moved", "offerings", parley.CodeForbidden},
 		{ann, "", "x", parley.CodeInvalidArgument},

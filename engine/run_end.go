@@ -133,7 +133,8 @@ func (w *RunWriter) leave(outcome error) {
 
 // finishRun stores the end of a run as its row stood when it was last owned: the
 // message, if there is text, and run.ended, in one transaction. ErrFenced where
-// the run has ended or has another owner or epoch.
+// the run has ended or has another owner or epoch. In a conversation that was deleted
+// it ends as cancelled, and nobody is told.
 func (e *Engine) finishRun(ctx context.Context, run *parley.Run, text string, status parley.RunStatus, detail string) error {
 	agent := &parley.Principal{Org: run.Org, ID: run.Agent, Kind: parley.KindAgent, Name: run.Name}
 	var c *parley.Conversation
@@ -147,8 +148,14 @@ func (e *Engine) finishRun(ctx context.Context, run *parley.Run, text string, st
 			return err
 		}
 		row.Status, row.EndedAt = status, w.now
+		if c.Status == parley.StatusDeleted {
+			row.Status = parley.RunCancelled
+		}
 		if err := w.UpdateRun(row); err != nil {
 			return fmt.Errorf("update run: %w", err)
+		}
+		if c.Status == parley.StatusDeleted {
+			return nil
 		}
 		return w.appendEnd(c, row, text, detail)
 	})

@@ -31,7 +31,7 @@ func (x *tx) DeleteReactions(org parley.OrgID, conversation parley.ConversationI
 	return errPending
 }
 func (x *tx) MemberState(org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID) (*parley.MemberState, error) {
-	return nil, errPending
+	return &parley.MemberState{Org: org, Conversation: id, Principal: principal}, nil // nothing was stored yet
 }
 func (x *tx) SetMemberState(s *parley.MemberState) error { return errPending }
 func (x *tx) HideMessage(org parley.OrgID, id parley.ConversationID, principal parley.PrincipalID, seq uint64) (changed bool, err error) {

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/parley-chat/parley"
+)
+
+func TestAForwardTellsWhereItWasFirstSaid(t *testing.T) {
+	w := newWorld(t)
+	from, a, b := w.group("ben"), w.group("ben"), w.group("ben")
+	first := w.must(ann, parley.PostMessage{Conversation: from, Content: "x", ContentType: "image", ContentMeta: `{"url":1}`}).Message
+	r := w.must(ben, parley.ForwardMessage{Message: first.ID, Conversations: []parley.ConversationID{b, a, b}})
+	if len(r.Forwarded) != 2 || r.Forwarded[0].Conversation != b || r.Forwarded[1].Conversation != a {
+		t.Fatalf("forwarded %+v", r.Forwarded)
+	}
+	want := parley.Source{Conversation: from, Message: first.ID, Sender: "ann", SenderName: "ANN"}
+	for _, m := range r.Forwarded {
+		if !m.Forwarded || m.Sender != "ben" || m.Seq != 1 || m.Content != "x" || m.ContentType != "image" || m.ContentMeta != `{"url":1}` || *m.Source != want {
+			t.Errorf("forwarded as %+v from %+v", m, m.Source)
+		}
+		stored, err := w.store.Message(t.Context(), org, m.ID)
+		if err != nil || stored.Source == nil || *stored.Source != want {
+			t.Errorf("stored as %+v, %v", stored, err)
+		}
+	}
+	if r.Event.Conversation != b || r.Event.Body.(*parley.MessageBody).Source == nil {
+		t.Errorf("told as %+v", r.Event)
+	}
+	// The same conversation is as good as another, and a forward of a forward keeps
+	// the origin.
+	onward := w.must(ann, parley.ForwardMessage{Message: r.Forwarded[0].ID, Conversations: []parley.ConversationID{b}})
+	if m := onward.Forwarded[0]; *m.Source != want || m.Seq != 2 {
+		t.Errorf("forwarded again: %+v", m)
+	}
+}
+
+func TestAForwardIsAllOrNothing(t *testing.T) {
+	w := newWorld(t)
+	from, open, closed := w.group("ben"), w.group("ben"), w.group("ben")
+	m := w.said(ann, from, "x")
+	secret := w.must(ann, parley.PostMessage{Conversation: from, Content: "x", Internal: true}).Message.ID
+	gone := w.said(ann, from, "y")
+	w.must(ann, parley.DeleteMessage{Message: gone, ForEveryone: true})
+	w.must(ann, parley.CloseConversation{Conversation: closed})
+	foreign := w.must(cleo, parley.CreateConversation{}).Conversation.ID
+	before := w.log()
+	to := func(ids ...parley.ConversationID) []parley.ConversationID { return ids }
+	for _, c := range []struct {
+		message parley.MessageID
+		to      []parley.ConversationID
+		code    parley.Code
+	}{
+		{m, to(open, closed), parley.CodeClosed},
+		{m, to(open, foreign), parley.CodeNotFound},
+		{m, nil, parley.CodeInvalidArgument},
+		{m, make([]parley.ConversationID, 1), parley.CodeNotFound},
+		{secret, to(open), parley.CodeForbidden},
+		{gone, to(open), parley.CodeConflict},
+		{ids{}.NewID(), to(open), parley.CodeNotFound},
+	} {
+		w.refused(ann, parley.ForwardMessage{Message: c.message, Conversations: c.to}, c.code)
+	}
+	var many []parley.ConversationID
+	for range maxForwards + 1 {
+		many = append(many, ids{}.NewID())
+	}
+	w.refused(ann, parley.ForwardMessage{Message: m, Conversations: many}, parley.CodeInvalidArgument)
+	w.refused(cleo, parley.ForwardMessage{Message: m, Conversations: to(foreign)}, parley.CodeNotFound)
+	if after := w.log(); len(after) != len(before) {
+		t.Errorf("a refusal was told: %v", types(after[len(before):]))
+	}
+}
+
+func TestEachForwardCountsAsAMessage(t *testing.T) {
+	clock := newClock()
+	w := newWorld(t, clock.on, func(c *Config) { c.Limits.MessagesPerSecond, c.Limits.MessagesBurst = 1, 3 })
+	from, a, b := w.group(), w.group(), w.group()
+	m := w.said(ann, from, "x")
+	w.must(ann, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a, b}})
+	w.refused(ann, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a, b}}, parley.CodeRateLimited)
+	clock.tick()
+	w.must(ann, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a}})
+	// What would never be taken is not waited for.
+	if e := w.refused(ben, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a, b, from, ids{}.NewID()}}, parley.CodeRateLimited); e.RetryAfter != 0 {
+		t.Errorf("retry after %v", e.RetryAfter)
+	}
+}
