@@ -48,6 +48,20 @@ func (q *Query) finds(word string) bool {
 	return strings.HasPrefix(word, q.Last) || slices.Contains(q.Whole, word)
 }
 
+// Match reports whether a text has all that is searched for.
+func (q *Query) Match(text string) bool {
+	all := Split(text)
+	has := func(ok func(word string) bool) bool {
+		return slices.ContainsFunc(all, func(w Word) bool { return ok(w.Text) })
+	}
+	for _, word := range q.Whole {
+		if !has(func(w string) bool { return w == word }) {
+			return false
+		}
+	}
+	return q.Last != "" && has(func(w string) bool { return strings.HasPrefix(w, q.Last) })
+}
+
 // Snippet is the part of a text around the first words found, each of them between
 // MarkStart and MarkEnd; an ellipsis stands for what was left out. Such characters
 // of the text itself are not in it.

@@ -69,6 +69,24 @@ func TestASnippetMarksWhatWasFound(t *testing.T) {
 	}
 }
 
+func TestATextMatchesWhereItHasAllWords(t *testing.T) {
+	for _, c := range []struct {
+		query, text string
+		want        bool
+	}{
+		{"brown quick", "The QUICK brown fox", true},
+		{"brown qui", "The quick brown fox", true},
+		{"bro quick", "The quick brown fox", false},
+		{"quick cat", "The quick brown fox", false},
+		{"quick quick", "quick", true},
+		{"", "anything", false},
+	} {
+		if q := Parse(c.query); q.Match(c.text) != c.want {
+			t.Errorf("%q in %q: %t", c.query, c.text, !c.want)
+		}
+	}
+}
+
 func FuzzSplit(f *testing.F) {
 	f.Add("Crème \ufb01 東京 cre\u0300me\xff ｱ㍿ \u037a")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -23,14 +23,18 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateConversation = `UPDATE conversations
 		SET title = ?, description = ?, status = ?, seq = ?, change_seq = ?, last_activity = ? WHERE org = ? AND id = ?`
-	// The principal's stays drive, never the org's conversations.
-	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m INDEXED BY memberships_principal
+	// The principal's stays drive, never the org's conversations. Most principals have
+	// hidden none: that is asked once.
+	selectConversationsOf = `SELECT ` + conversationColumns + ` FROM memberships m INDEXED BY memberships_list
 		CROSS JOIN conversations c ON c.org = m.org AND c.id = m.conversation
-		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'
-		AND (c.last_activity, c.id) < (?, ?)
-		AND NOT EXISTS (SELECT 1 FROM member_states h INDEXED BY member_states_hidden WHERE h.org = m.org
-			AND h.principal = m.principal AND h.conversation = m.conversation AND h.hidden_at <> 0 AND h.hidden_seq >= c.seq)
-		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?`
+		WHERE m.org = ?1 AND m.principal = ?2 AND m.to_change = 0 AND c.status <> 'deleted'
+		AND (c.last_activity, c.id) < (?3, ?4)
+		AND (NOT ` + hidesAny + ` OR NOT EXISTS (SELECT 1 FROM member_states h INDEXED BY member_states_hidden
+			WHERE h.org = m.org AND h.principal = m.principal AND h.conversation = m.conversation
+			AND h.hidden_at <> 0 AND h.hidden_seq >= c.seq))
+		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?5`
+	hidesAny = `EXISTS (SELECT 1 FROM member_states INDEXED BY member_states_hidden
+		WHERE org = ?1 AND principal = ?2 AND hidden_at <> 0)`
 )
 
 func conversationDest(c *parley.Conversation) []any {

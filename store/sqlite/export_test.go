@@ -1,9 +1,13 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
+	"io/fs"
 
 	"github.com/parley-chat/parley"
+	"github.com/pressly/goose/v3"
 )
 
 // Queued is how many updates wait for the writer.
@@ -27,6 +31,77 @@ func LimitPages(t parley.Tx, n int) error {
 	}
 	var was int
 	return t.(*tx).one(fmt.Sprintf(`PRAGMA max_page_count = %d`, n), nil, &was)
+}
+
+// SearchByWords makes searches ask the index for words however few messages there
+// are.
+func (s *Store) SearchByWords() { s.fewMessages = -1 }
+
+// BucketMessages is how many messages a bucket of the search index has.
+const BucketMessages = 1 << bucketBits
+
+// SkipNumbers has the next message take a number beyond n.
+func SkipNumbers(t parley.Tx, n int64) error {
+	x := t.(*tx)
+	if _, err := x.exec(`INSERT INTO messages SELECT ?1, 'skipped ' || ?1, conversation, seq, id, sender, sender_kind, sender_name,
+		content, content_type, content_meta, reply_to, thread_id, thread_role, task_id, client_msg_id, created_at, edited_at,
+		edit_count, internal, forwarded, deleted, run_id, run_status, run_after, origin, change_seq, source_conversation,
+		source_message, source_sender, source_sender_name FROM messages LIMIT 1`, n); err != nil {
+		return err
+	}
+	return nil
+}
+
+// IndexHolds reports whether the pages of the search index hold a word, and
+// whether the index is in order.
+func (s *Store) IndexHolds(ctx context.Context, word string) (held bool, err error) {
+	var n int
+	if err := s.readDB.QueryRow(`SELECT count(*) FROM search_data WHERE instr(block, CAST(? AS BLOB))`, word).Scan(&n); err != nil {
+		return false, err
+	}
+	err = s.writer.do(ctx, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO search (search) VALUES ('integrity-check')`)
+		return err
+	})
+	return n > 0, err
+}
+
+// FirstSchema makes a file of the first schema with a conversation of ann, in which
+// message n says "no<n>th".
+func FirstSchema(ctx context.Context, path string, id parley.ConversationID, messages int) error {
+	cfg := Config{Path: path}
+	dsn, err := cfg.dsn(false)
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	if _, err := p.UpTo(ctx, 1); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		`INSERT INTO conversations VALUES ('org', ?1, 'group', '', '', 'ann', 'active', 0, '', ?2, ?2, 1, 1)`,
+		`INSERT INTO memberships SELECT 1, 'org', ?1, 'ann', 'user', '', 'member', 0, 1, 1, 0, 1, 0, 'c' WHERE ?2`,
+		`WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?2)
+		INSERT INTO messages SELECT 'org', ?1, n, randomblob(16), 'ann', 'user', '', 'no' || n || 'th', 'text', '',
+			NULL, NULL, '', '', '', 1, 0, 0, 0, 0, 0, NULL, '', 0, '' FROM n`,
+	} {
+		if _, err := db.ExecContext(ctx, query, id[:], messages); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Queries are the statements that must not scan a table, by name.
@@ -66,8 +141,10 @@ var Queries = map[string]string{
 	"last message":         selectLastMessage,
 	"scopes of a search":   selectScopes,
 	"candidates":           selectCandidates,
+	"count of scopes":      countScopes,
 	"numbered messages":    selectNumbered,
 	"messages to index":    selectToIndex,
+	"indexed message":      selectIndexed,
 	"task":                 selectTask,
 	"tasks":                selectTasks,
 	"update of a task":     updateTask,

@@ -19,7 +19,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET content = ?, content_meta = ?, edited_at = ?, edit_count = ?, deleted = ?,
 		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?
-		WHERE org = ? AND id = ? RETURNING n, conversation`
+		WHERE org = ? AND id = ?`
 	selectMessage    = `SELECT ` + messageColumns + ` FROM messages WHERE org = ? AND id = ?`
 	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
 		WHERE org = ? AND conversation = ? AND sender = ? AND client_msg_id = ? AND client_msg_id <> ''`
@@ -65,9 +65,7 @@ func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 	if err != nil {
 		return fmt.Errorf("insert message %s: %w", m.ID, err)
 	}
-	if !m.Deleted {
-		t.w.index.note(indexed{n: n, org: org, conversation: m.Conversation, content: m.Content})
-	}
+	t.w.index.note(indexed{n: n, org: org, conversation: m.Conversation, is: findable(m)})
 	return nil
 }
 
@@ -81,22 +79,27 @@ func orZero[T any](p *T) (v T) {
 
 // UpdateMessage implements parley.Tx.
 func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
-	x := indexed{org: org, changed: true}
-	if !m.Deleted {
-		x.content = m.Content
-	}
-	source := orZero(m.Source)
-	err := t.save()
+	x := indexed{org: org, is: findable(m)}
+	err := t.one(selectIndexed, []any{string(org), m.ID[:]}, &x.n, into(&x.conversation), &x.was)
 	if err == nil {
-		err = t.one(updateMessage, []any{m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
+		source := orZero(m.Source)
+		_, err = t.exec(updateMessage, m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
 			int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
-			string(org), m.ID[:]}, &x.n, into(&x.conversation))
+			string(org), m.ID[:])
 	}
 	if err != nil {
 		return fmt.Errorf("update message %s: %w", m.ID, err)
 	}
 	t.w.index.note(x)
 	return nil
+}
+
+// findable is what search finds of a message.
+func findable(m *parley.Message) string {
+	if m.Deleted {
+		return ""
+	}
+	return m.Content
 }
 
 // Message implements parley.Tx.

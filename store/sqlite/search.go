@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/internal/words"
@@ -25,9 +26,13 @@ const (
 	selectLastMessage = `SELECT coalesce(max(n), 0) FROM messages`
 	selectScopes      = `SELECT DISTINCT conversation FROM memberships INDEXED BY memberships_principal
 		WHERE org = ? AND principal = ? LIMIT ?`
+	// The messages of so many conversations of a principal, at least.
+	countScopes = `SELECT coalesce(sum(c.seq), 0) FROM json_each(?2) j
+		CROSS JOIN conversations c ON c.org = ?1 AND c.id = unhex(j.value)`
 	// The candidates of one bucket, the newest first, and whether the principal may
-	// see each. The index drives; a candidate costs its message and a stay.
-	selectCandidates = `SELECT f.n, m.org = ?3 AND (?5 IS NULL OR m.conversation = ?5 AND m.seq < ?6)
+	// see each; what it says where ?7 is set. The index drives; a candidate costs its
+	// message and a stay.
+	selectCandidates = `SELECT f.n, iif(?7, m.content, ''), m.org = ?3 AND (?5 IS NULL OR m.conversation = ?5 AND m.seq < ?6)
 			AND EXISTS (SELECT 1 FROM memberships s INDEXED BY memberships_stays
 				WHERE s.org = ?3 AND s.conversation = m.conversation AND s.principal = ?4
 				AND s.from_seq <= m.seq AND (s.to_change = 0 OR m.seq <= s.to_seq))
@@ -37,16 +42,19 @@ const (
 		CROSS JOIN messages ON n = j.value ORDER BY j.key`
 )
 
-// What a page of search may cost at most; one that stops there goes on with the
-// next page.
-const (
-	maxCandidates = 4096 // messages that hold the words
-	maxBuckets    = 256  // without any
-	maxScopes     = 64   // conversations that are named to the index; with more, the org's messages are candidates
-)
+// maxScopes is how many conversations are named to the index. Of somebody with more,
+// all messages of the org are candidates.
+const maxScopes = 64
+
+// fewMessages is how many messages are looked at one by one, rather than all that
+// begin with the last word in the ranges of numbers that they are from.
+const fewMessages = 4096
+
+// searchTime bounds how long a page looks on; its last bucket may take it beyond.
+const searchTime = 25 * time.Millisecond
 
 // Search implements parley.Reader. Of the text the first 32 words count. A page may
-// be shorter than its limit, or empty, and yet have a next one: what it looks at is
+// be shorter than its limit, or empty, and yet have a next one: the time it takes is
 // bounded. A cursor that it did not write is CodeInvalidArgument.
 func (s *Store) Search(ctx context.Context, q parley.SearchQuery) (hits []parley.SearchHit, next string, err error) {
 	hits, next, err = s.search(ctx, q)
@@ -89,16 +97,18 @@ type search struct {
 	scopes string // an expression of conversations, or empty
 	args   []any  // what selectCandidates takes beside expression and bound
 
+	few bool // the scopes alone are asked for, and each message is looked at
+
 	low, below int64 // the numbers that are left: low <= n < below
 	limit      int
 	found      []uint64
-	candidates int
-	buckets    int
 	full       bool
+	candidates int
+	until      time.Time
 }
 
 func (s *Store) newSearch(ctx context.Context, q parley.SearchQuery) (*search, error) {
-	w := &search{s: s, q: q, words: words.Parse(q.Text), limit: q.Page.Limit}
+	w := &search{s: s, q: q, words: words.Parse(q.Text), limit: q.Page.Limit, until: time.Now().Add(searchTime)}
 	if w.limit <= 0 {
 		w.limit = defaultPage
 	}
@@ -116,38 +126,48 @@ func (s *Store) newSearch(ctx context.Context, q parley.SearchQuery) (*search, e
 // scope bounds the search to the conversations and the numbers that come into
 // question.
 func (w *search) scope(ctx context.Context) error {
-	if q := &w.q; !q.Conversation.IsZero() {
-		before := int64(math.MaxInt64)
-		if q.BeforeSeq != 0 {
-			before = bounded(q.BeforeSeq)
+	org, who := string(w.q.Org), string(w.q.Principal)
+	before := int64(math.MaxInt64)
+	if w.q.BeforeSeq != 0 {
+		before = bounded(w.q.BeforeSeq)
+	}
+	var last int64
+	var ids []parley.ConversationID
+	var err error
+	if id := w.q.Conversation; id.IsZero() {
+		w.args = []any{org, who, nil, before}
+		ids, err = list(ctx, w.s.reads, selectScopes, []any{org, who, maxScopes + 1},
+			func(id *parley.ConversationID) []any { return []any{into(id)} })
+		if err == nil && len(ids) > 0 {
+			err = one(ctx, w.s.reads, selectLastMessage, nil, &last)
 		}
-		w.scopes = ` "` + scopePlace + conversationTerm(q.Conversation) + `"`
-		w.args = []any{string(q.Org), string(q.Principal), q.Conversation[:], before}
-		args := []any{string(q.Org), q.Conversation[:], string(q.Principal), before}
-		var last int64
-		err := one(ctx, w.s.reads, selectRange, args, &w.low, &last)
+	} else {
+		ids, w.args = []parley.ConversationID{id}, []any{org, who, id[:], before}
+		err = one(ctx, w.s.reads, selectRange, []any{org, id[:], who, before}, &w.low, &last)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		w.below = last + 1
+	}
+	if err != nil || last == 0 {
 		return err
 	}
-	w.args = []any{string(w.q.Org), string(w.q.Principal), nil, int64(math.MaxInt64)}
-	ids, err := list(ctx, w.s.reads, selectScopes, []any{string(w.q.Org), string(w.q.Principal), maxScopes + 1},
-		func(id *parley.ConversationID) []any { return []any{into(id)} })
-	if err != nil || len(ids) == 0 {
-		return err
-	}
-	if len(ids) <= maxScopes {
-		terms := make([]string, len(ids))
-		for i, id := range ids {
-			terms[i] = `"` + scopePlace + conversationTerm(id) + `"`
-		}
-		w.scopes = ` (` + strings.Join(terms, ` OR `) + `)`
-	}
-	var last int64
-	err = one(ctx, w.s.reads, selectLastMessage, nil, &last)
 	w.below = last + 1
+	return w.name(ctx, ids)
+}
+
+// name names the conversations to the index, where they are not too many.
+func (w *search) name(ctx context.Context, ids []parley.ConversationID) error {
+	if len(ids) > maxScopes {
+		return nil
+	}
+	terms := make([]string, len(ids))
+	for i, id := range ids {
+		terms[i] = `"` + scopePlace + conversationTerm(id) + `"`
+	}
+	w.scopes = `(` + strings.Join(terms, ` OR `) + `)`
+	var n int
+	err := one(ctx, w.s.reads, countScopes, []any{string(w.q.Org), jsonIDs(ids)}, &n)
+	w.few = n <= w.s.fewMessages
 	return err
 }
 
@@ -155,15 +175,14 @@ func (w *search) scope(ctx context.Context) error {
 const scopePlace = "\x00"
 
 // more reports whether the walk goes on.
-func (w *search) more() bool {
-	return w.low < w.below && !w.full && w.candidates < maxCandidates && w.buckets < maxBuckets
-}
+func (w *search) more() bool { return w.low < w.below && !w.full && !w.late() }
+
+func (w *search) late() bool { return !time.Now().Before(w.until) }
 
 // bucket walks through one bucket.
 func (w *search) bucket(ctx context.Context) error {
 	bucket := (w.below - 1) >> bucketBits
-	w.buckets++
-	args := append([]any{w.match(bucket), w.below}, w.args...)
+	args := append(append([]any{w.match(bucket), w.below}, w.args...), w.few)
 	err := each(ctx, w.s.reads, selectCandidates, args, w.candidate)
 	switch {
 	case errors.Is(err, errEnough):
@@ -180,13 +199,17 @@ var errEnough = errors.New("enough")
 
 func (w *search) candidate(r row) error {
 	var n int64
+	var content string
 	var visible bool
-	if err := r.Scan(&n, &visible); err != nil {
+	if err := r.Scan(&n, &content, &visible); err != nil {
 		return err
 	}
 	if n < w.low {
 		w.below = w.low
 		return errEnough
+	}
+	if w.few {
+		visible = visible && w.words.Match(content)
 	}
 	if visible && len(w.found) == w.limit {
 		w.full = true
@@ -196,7 +219,7 @@ func (w *search) candidate(r row) error {
 	if visible {
 		w.found = append(w.found, uint64(n))
 	}
-	if w.candidates++; w.candidates == maxCandidates {
+	if w.candidates++; w.candidates%64 == 0 && w.late() {
 		return errEnough
 	}
 	return nil
@@ -206,15 +229,17 @@ func (w *search) candidate(r row) error {
 // quotes nor separators.
 func (w *search) match(bucket int64) string {
 	prefix := termPrefix(bucket, w.q.Org)
-	var b strings.Builder
-	for _, word := range w.words.Whole {
-		b.WriteString(`"` + prefix + word + `" AND `)
-	}
-	b.WriteString(`"` + prefix + w.words.Last + `"*`)
+	var all []string
 	if w.scopes != "" {
-		b.WriteString(` AND` + strings.ReplaceAll(w.scopes, scopePlace, prefix))
+		all = append(all, strings.ReplaceAll(w.scopes, scopePlace, prefix))
 	}
-	return b.String()
+	if !w.few {
+		for _, word := range w.words.Whole {
+			all = append(all, `"`+prefix+word+`"`)
+		}
+		all = append(all, `"`+prefix+w.words.Last+`"*`)
+	}
+	return strings.Join(all, ` AND `)
 }
 
 // cursor is where the next page begins; empty at the end.

@@ -21,9 +21,12 @@ import (
 // term names the conversation.
 const (
 	createSearch = `CREATE VIRTUAL TABLE search USING fts5(
-		terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii')`
-	deleteSearch = `DELETE FROM search WHERE rowid = ?`
+		terms, content = '', columnsize = 0, detail = none, tokenize = 'ascii')`
+	// What is deleted is taken out of the index's pages at once, not only marked.
+	cleanSearch  = `INSERT INTO search (search, rank) VALUES ('secure-delete', 1)`
+	deleteSearch = `INSERT INTO search (search, rowid, terms) VALUES ('delete', ?, ?)`
 
+	selectIndexed = `SELECT n, conversation, iif(deleted, '', content) FROM messages WHERE org = ? AND id = ?`
 	selectToIndex = `SELECT n, org, conversation, content FROM messages
 		WHERE n > ? AND content <> '' AND NOT deleted ORDER BY n LIMIT 1000`
 )
@@ -53,11 +56,11 @@ func conversationTerm(id parley.ConversationID) string {
 	return "§" + strings.ToLower(termAlphabet.EncodeToString(h.Sum(nil)))
 }
 
-// appendTerms appends the terms of a message, each once.
-func appendTerms(dst []byte, m *indexed) []byte {
+// appendTerms appends the terms of a message that says content, each once.
+func (m *indexed) appendTerms(dst []byte, content string) []byte {
 	prefix := termPrefix(m.n>>bucketBits, m.org)
 	dst = append(append(dst, prefix...), conversationTerm(m.conversation)...)
-	all := words.Split(m.content)
+	all := words.Split(content)
 	slices.SortFunc(all, func(a, b words.Word) int { return strings.Compare(a.Text, b.Text) })
 	for i, w := range all {
 		if i > 0 && w.Text == all[i-1].Text {
@@ -68,14 +71,14 @@ func appendTerms(dst []byte, m *indexed) []byte {
 	return dst
 }
 
-// indexed is a message whose terms are to be as its content is. No content is no
-// terms.
+// indexed is a message whose terms are to follow its content. It has none where its
+// content is empty. The terms that are to go are told by what it said: how terms are
+// made is part of the file's format.
 type indexed struct {
 	n            int64
 	org          parley.OrgID
 	conversation parley.ConversationID
-	content      string
-	changed      bool // it may have terms already
+	was, is      string // its content
 }
 
 // indexer keeps the search index in step with the messages. What the updates of a
@@ -87,6 +90,7 @@ type indexer struct {
 	stmts   *stmts
 	pending []indexed // of the transaction under way
 	args    []any     // of the statement under way; kept for its room
+	terms   []byte    // the same of the terms
 }
 
 func (x *indexer) mark() int { return len(x.pending) }
@@ -99,27 +103,29 @@ func (x *indexer) rollback(mark int) {
 
 // note says that a message was stored or changed.
 func (x *indexer) note(m indexed) {
-	if m.content != "" || m.changed {
+	if m.was != m.is {
 		x.pending = append(x.pending, m)
 	}
 }
 
-// flush writes the terms of what was noted; of a message that was noted twice, as
-// it is in the end.
+// flush writes the terms of what was noted.
 func (x *indexer) flush() error {
 	if len(x.pending) == 0 {
 		return nil
 	}
 	defer x.rollback(0)
-	if err := x.deleteChanged(); err != nil {
-		return translate(err)
-	}
-	var buf []byte
+	x.merge()
 	args := x.args[:0]
 	for i := range x.pending {
-		if m := &x.pending[i]; m.content != "" {
-			buf = appendTerms(buf[:0], m)
-			args = append(args, m.n, string(buf))
+		m := &x.pending[i]
+		if m.was != "" && m.was != m.is {
+			if err := x.delete(m); err != nil {
+				return translate(err)
+			}
+		}
+		if m.is != "" && m.was != m.is {
+			x.terms = m.appendTerms(x.terms[:0], m.is)
+			args = append(args, m.n, string(x.terms))
 		}
 	}
 	_, err := insertSearch.exec(x.ctx, x.stmts, args)
@@ -128,30 +134,33 @@ func (x *indexer) flush() error {
 	return translate(err)
 }
 
-// deleteChanged deletes the terms of messages that may have some, and makes one of
-// what was noted of each.
-func (x *indexer) deleteChanged() error {
-	if !slices.ContainsFunc(x.pending, func(m indexed) bool { return m.changed }) {
-		return nil
+// merge makes one change of several of a message: from what it was before the first
+// to what it is after the last.
+func (x *indexer) merge() {
+	if !slices.ContainsFunc(x.pending, func(m indexed) bool { return m.was != "" }) {
+		return // all are new
 	}
-	last := make(map[int64]int, len(x.pending))
-	for i := range x.pending {
-		m := &x.pending[i]
-		if before, ok := last[m.n]; ok {
-			x.pending[before].content = ""
-		}
-		if last[m.n] = i; !m.changed {
+	first := make(map[int64]int, len(x.pending))
+	kept := x.pending[:0]
+	for _, m := range x.pending {
+		if i, ok := first[m.n]; ok {
+			kept[i].is = m.is
 			continue
 		}
-		stmt, err := x.stmts.get(deleteSearch)
-		if err != nil {
-			return err
-		}
-		if _, err := stmt.ExecContext(x.ctx, m.n); err != nil {
-			return err
-		}
+		first[m.n] = len(kept)
+		kept = append(kept, m)
 	}
-	return nil
+	clear(x.pending[len(kept):])
+	x.pending = kept
+}
+
+func (x *indexer) delete(m *indexed) error {
+	stmt, err := x.stmts.get(deleteSearch)
+	if err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(x.ctx, m.n, string(m.appendTerms(nil, m.was)))
+	return err
 }
 
 // searchMigration makes the index, and fills it with what was said before.
@@ -160,8 +169,10 @@ func searchMigration() *goose.Migration {
 }
 
 func fillSearch(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, createSearch); err != nil {
-		return err
+	for _, query := range []string{createSearch, cleanSearch} {
+		if _, err := tx.ExecContext(ctx, query); err != nil {
+			return err
+		}
 	}
 	s := newStmts(tx)
 	defer s.close()
@@ -169,7 +180,7 @@ func fillSearch(ctx context.Context, tx *sql.Tx) error {
 	for last := int64(0); ; {
 		err := each(ctx, s, selectToIndex, []any{last}, func(r row) error {
 			var m indexed
-			err := r.Scan(&m.n, &m.org, into(&m.conversation), &m.content)
+			err := r.Scan(&m.n, &m.org, into(&m.conversation), &m.is)
 			last = m.n
 			x.note(m)
 			return err

@@ -30,6 +30,8 @@ type Store struct {
 	writer  *writer
 	queue   *queue
 	closing atomic.Bool
+
+	fewMessages int // see the constant
 }
 
 var (
@@ -47,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(cfg.Path), 0o700); err != nil {
 		return nil, fmt.Errorf("sqlite: data directory: %w", err)
 	}
-	s := &Store{queue: newQueue()}
+	s := &Store{queue: newQueue(), fewMessages: fewMessages}
 	defer func() {
 		if err != nil {
 			_ = s.release() // err says what went wrong

@@ -18,7 +18,7 @@ const (
 		ORDER BY j.key, m.from_change`
 	// The conversations on the principal's list that have messages beyond its read
 	// place, the latest activity first.
-	selectUnreadOf = `SELECT c.id, c.last_activity FROM memberships m INDEXED BY memberships_principal
+	selectUnreadOf = `SELECT c.id, c.last_activity FROM memberships m INDEXED BY memberships_list
 		CROSS JOIN conversations c ON c.org = m.org AND c.id = m.conversation
 		LEFT JOIN member_states s ON s.org = m.org AND s.conversation = m.conversation AND s.principal = m.principal
 		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'

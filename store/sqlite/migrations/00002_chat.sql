@@ -75,6 +75,9 @@ CREATE UNIQUE INDEX messages_id ON messages (org, id);
 CREATE INDEX messages_sender ON messages (org, conversation, sender, seq);
 CREATE INDEX messages_silent ON messages (org, conversation, seq, sender, deleted, internal) WHERE deleted + internal > 0;
 
+-- Whose list has which conversations: this index alone, in the order of theirs.
+CREATE INDEX memberships_list ON memberships (org, principal, conversation) WHERE to_change = 0;
+
 CREATE TABLE edits (
     org          TEXT    NOT NULL,
     conversation BLOB    NOT NULL,
