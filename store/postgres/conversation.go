@@ -2,9 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -36,6 +33,8 @@ const (
 		FROM stays s JOIN conversations c ON c.org = s.org AND c.id = s.conversation
 		WHERE s.org = $1 AND s.principal = $2 AND s.to_change = 0 AND c.status <> 'deleted'
 			AND ($3::timestamptz IS NULL OR (c.last_activity, c.id) < ($3, $4))
+			AND c.seq > coalesce((SELECT h.hidden_seq FROM member_states h
+				WHERE h.org = $1 AND h.principal = $2 AND h.conversation = s.conversation AND h.hidden_at IS NOT NULL), -1)
 		ORDER BY c.last_activity DESC, c.id DESC
 		LIMIT $5`
 )
@@ -78,9 +77,6 @@ func (s *Store) Conversation(ctx context.Context, org parley.OrgID, id parley.Co
 	return &c, nil
 }
 
-// defaultPage is how many rows a Page without a Limit has.
-const defaultPage = 100
-
 // ConversationsOf implements parley.Reader. Its cursor is the place of the last
 // conversation of a page; one that has news in between moves to the front and may
 // be listed twice. A cursor that no page returned is CodeInvalidArgument.
@@ -91,10 +87,7 @@ func (s *Store) ConversationsOf(
 	if err != nil {
 		return nil, "", err
 	}
-	limit := page.Limit
-	if limit <= 0 {
-		limit = defaultPage
-	}
+	limit := pageLimit(page)
 	all, err = readAll(ctx, s, "list conversations", scanConversation, selectConversationsOf,
 		org, principal, after, afterID, limit+1)
 	if err != nil {
@@ -102,26 +95,8 @@ func (s *Store) ConversationsOf(
 	}
 	if len(all) > limit {
 		all = all[:limit]
-		next = pageCursor(&all[limit-1])
+		last := &all[limit-1]
+		next = pageCursor(last.LastActivity, last.ID)
 	}
 	return all, next, nil
-}
-
-// pageCursor names a conversation's place in ConversationsOf.
-func pageCursor(c *parley.Conversation) string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(c.LastActivity.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(raw, c.ID[:]...))
-}
-
-// parsePageCursor reads it; nil and nil for the empty cursor.
-func parsePageCursor(s string) (*time.Time, *[16]byte, error) {
-	if s == "" {
-		return nil, nil, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(raw) != 8+16 {
-		return nil, nil, &parley.Error{Code: parley.CodeInvalidArgument, Message: "the page's cursor is not valid", Field: "cursor"}
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw)))
-	return &at, (*[16]byte)(raw[8:]), nil
 }

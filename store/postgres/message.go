@@ -14,28 +14,32 @@ import (
 
 const (
 	insertMessage = `
-		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body, change_seq, deleted, internal)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT DO NOTHING`
 
-	selectByClientID = `
-		SELECT body FROM messages
-		WHERE org = $1 AND conversation = $2 AND sender = $3 AND client_key = $4`
+	updateMessage = `UPDATE messages SET body = $3, change_seq = $4, deleted = $5 WHERE org = $1 AND id = $2`
+
+	selectMessage = `SELECT body, change_seq FROM messages WHERE org = $1 AND id = $2`
+
+	holdMessage = selectMessage + ` FOR UPDATE`
+
+	selectByClientID = `SELECT body, change_seq FROM messages WHERE client_key = $1`
 
 	selectMessages = `
-		SELECT body FROM messages
+		SELECT body, change_seq FROM messages
 		WHERE org = $1 AND conversation = $2 AND seq BETWEEN $3 AND $4
 		ORDER BY seq LIMIT $5`
 
 	selectNewestMessages = `
-		SELECT body FROM messages
+		SELECT body, change_seq FROM messages
 		WHERE org = $1 AND conversation = $2 AND seq BETWEEN $3 AND $4
 		ORDER BY seq DESC LIMIT $5`
 )
 
 func scanMessage(row pgx.CollectableRow) (m parley.Message, err error) {
 	var body []byte
-	if err := row.Scan(&body); err != nil {
+	if err := row.Scan(&body, &m.ChangeSeq); err != nil {
 		return m, err
 	}
 	if err := json.Unmarshal(body, &m); err != nil {
@@ -62,14 +66,57 @@ func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 		return fmt.Errorf("postgres: insert message %s: %w", m.ID, err)
 	}
 	return t.insert("insert message", insertMessage,
-		org, uuid(m.Conversation), m.Seq, uuid(m.ID), m.Sender, digestOrNull(m.ClientMsgID), body)
+		org, uuid(m.Conversation), m.Seq, uuid(m.ID), m.Sender, clientKey(org, m.Conversation, m.Sender, m.ClientMsgID),
+		body, m.ChangeSeq, m.Deleted, m.Internal)
+}
+
+// clientKey is what a message is found by that was sent under a client_msg_id; NULL
+// where that is empty.
+func clientKey(org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, clientMsgID string) []byte {
+	if clientMsgID == "" {
+		return nil
+	}
+	all := append(digest(string(org)), id[:]...)
+	all = append(all, digest(string(sender))...)
+	all = append(all, digest(clientMsgID)...)
+	return digest(string(all))
+}
+
+// UpdateMessage implements parley.Tx: what it does not write is read again first.
+func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
+	kept, err := get(t, "hold message", scanMessage, holdMessage, org, uuid(m.ID))
+	if err != nil {
+		return err
+	}
+	kept.Content, kept.ContentMeta, kept.Source = m.Content, m.ContentMeta, m.Source
+	kept.EditedAt, kept.EditCount, kept.Deleted = m.EditedAt, m.EditCount, m.Deleted
+	body, err := messageBody(kept)
+	if err != nil {
+		return fmt.Errorf("postgres: update message %s: %w", m.ID, err)
+	}
+	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted)
+}
+
+// Message implements parley.Tx.
+func (t *tx) Message(org parley.OrgID, id parley.MessageID) (*parley.Message, error) {
+	return get(t, "find message", scanMessage, selectMessage, org, uuid(id))
+}
+
+// Message implements parley.Reader.
+func (s *Store) Message(ctx context.Context, org parley.OrgID, id parley.MessageID) (*parley.Message, error) {
+	m, err := read(ctx, s, "read message", scanMessage, selectMessage, org, uuid(id))
+	if err != nil {
+		return nil, err
+	}
+	return &m, nil
 }
 
 // MessageByClientID implements parley.Tx. The empty id finds none.
 func (t *tx) MessageByClientID(
 	org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, clientMsgID string,
 ) (*parley.Message, error) {
-	return get(t, "find message by client id", scanMessage, selectByClientID, org, uuid(id), sender, digestOrNull(clientMsgID))
+	return get(t, "find message by client id", scanMessage, selectByClientID,
+		clientKey(org, id, sender, clientMsgID))
 }
 
 // Messages implements parley.Reader. A limit below 1 is 100.

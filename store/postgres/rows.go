@@ -78,6 +78,23 @@ func uuidOrNull[K parley.IDKind](id parley.ID[K]) *[16]byte {
 	return (*[16]byte)(&id)
 }
 
+// uuids are ids as an argument.
+func uuids[K parley.IDKind](ids []parley.ID[K]) [][16]byte {
+	all := make([][16]byte, len(ids))
+	for i, id := range ids {
+		all[i] = id
+	}
+	return all
+}
+
+// orZero is what a column that may be NULL held; NULL is the zero value.
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
 // intoID is where an id is scanned to.
 func intoID[K parley.IDKind](id *parley.ID[K]) *[16]byte { return (*[16]byte)(id) }
 
@@ -101,14 +118,6 @@ func textOrNull(s string) *string {
 func digest(key string) []byte {
 	sum := sha256.Sum256([]byte(key))
 	return sum[:]
-}
-
-// digestOrNull is the same of a key that may be none: the empty one is NULL.
-func digestOrNull(key string) []byte {
-	if key == "" {
-		return nil
-	}
-	return digest(key)
 }
 
 // bigint is a number of the caller's as an argument: what no row can reach is as
