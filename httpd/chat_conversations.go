@@ -40,38 +40,109 @@ func (s *Server) listConversations(c *call) error {
 	if err != nil {
 		return err
 	}
-	list := conversationList{Conversations: []chatConversation{}, NextCursor: next}
-	for i := range found {
-		v, err := s.describe(c.ctx, c.who, found[i].ID)
-		if parley.AsError(err) == errNoConversation {
-			continue // left or deleted since the list was read
-		}
-		if err != nil {
-			return err
-		}
-		list.Conversations = append(list.Conversations, v)
+	list := conversationList{NextCursor: next}
+	if list.Conversations, err = s.describe(c.ctx, c.who, found); err != nil {
+		return err
 	}
 	return c.reply(http.StatusOK, list)
 }
 
-// describe shows one conversation with the last thing said in it that the caller
-// may see.
-func (s *Server) describe(ctx context.Context, who *parley.Principal, id parley.ConversationID) (chatConversation, error) {
-	v, err := s.look(ctx, who, id)
-	if err != nil {
-		return chatConversation{}, err
+// describe shows conversations to a member, each with the last thing said in it
+// that it may see. One that it has left since is left out.
+func (s *Server) describe(ctx context.Context, who *parley.Principal, found []parley.Conversation) ([]chatConversation, error) {
+	list := []chatConversation{}
+	if len(found) == 0 {
+		return list, nil
 	}
-	shown := s.chatConversationOf(v.conversation, v.stays, who.ID)
+	ids := make([]parley.ConversationID, len(found))
+	for i := range found {
+		ids[i] = found[i].ID
+	}
+	blocks, err := s.blocks(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	states, err := s.Store.MemberStates(ctx, who.Org, who.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	unread, err := s.unread(ctx, who, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		v, err := s.sightOf(ctx, who, &found[i], states[i], blocks)
+		if parley.AsError(err) == errNoConversation {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		shown, err := s.describeOne(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		shown.UnreadCount = unread[found[i].ID]
+		list = append(list, shown)
+	}
+	return list, nil
+}
+
+// describeOne shows a conversation without its unread count.
+func (s *Server) describeOne(ctx context.Context, v *sight) (chatConversation, error) {
+	var members []parley.Membership
+	if ofTwo(v.conversation.Kind) {
+		var err error
+		if members, err = s.Store.Stays(ctx, v.who.Org, v.conversation.ID); err != nil {
+			return chatConversation{}, err
+		}
+	}
+	shown := s.chatConversationOf(v.conversation, members, v.who.ID)
+	shown.setState(&v.state)
 	last, err := s.messages(ctx, v, 1, v.current(), 1, true)
 	if err != nil {
 		return chatConversation{}, err
 	}
-	if len(last) == 1 && !v.hides(&last[0]) {
-		preview := []rune(last[0].Content)
-		preview = preview[:min(len(preview), previewRunes)]
-		shown.LastMessagePreview = orNull(string(preview))
+	hidden, err := s.hiddenAmong(ctx, v, last)
+	if err != nil {
+		return chatConversation{}, err
+	}
+	if len(last) == 1 && !v.hides(&last[0]) && !hidden[last[0].Seq] {
+		shown.LastMessagePreview = orNull(firstRunes(last[0].Content, previewRunes))
 	}
 	return shown, nil
+}
+
+// firstRunes is the beginning of a text.
+func firstRunes(text string, most int) string {
+	n := 0
+	for i := range text {
+		if n == most {
+			return text[:i]
+		}
+		n++
+	}
+	return text
+}
+
+// unread counts what a principal has not read of some conversations.
+func (s *Server) unread(ctx context.Context, who *parley.Principal, ids []parley.ConversationID) (map[parley.ConversationID]int, error) {
+	list, _, err := s.Store.Unread(ctx, unreadQuery(who, ids, parley.Page{}))
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[parley.ConversationID]int, len(list))
+	for i := range list {
+		counts[list[i].Conversation] = list[i].Count
+	}
+	return counts, nil
+}
+
+func unreadQuery(who *parley.Principal, ids []parley.ConversationID, page parley.Page) parley.UnreadQuery {
+	return parley.UnreadQuery{
+		Org: who.Org, Principal: who.ID, Conversations: ids, Page: page,
+		Internal: who.Can(parley.ScopeConversationsReadAll),
+	}
 }
 
 // createConversation begins a conversation, or finds the one of a pair.
@@ -90,7 +161,14 @@ func (s *Server) createConversation(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(createdStatus(result), s.chatConversationOf(result.Conversation, result.Members, c.who.ID))
+	shown, err := s.describe(c.ctx, c.who, []parley.Conversation{*result.Conversation})
+	if err != nil {
+		return err
+	}
+	if len(shown) == 0 {
+		return errNoConversation // left in the meantime
+	}
+	return c.reply(createdStatus(result), shown[0])
 }
 
 type participantList struct {
@@ -103,7 +181,11 @@ func (s *Server) listParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(v.participants(), c.who.ID)})
+	members, err := s.participants(c.ctx, v)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(members, c.who.ID)})
 }
 
 // addParticipants makes users and agents join.
@@ -132,14 +214,20 @@ func (s *Server) removeParticipant(c *call) error {
 	if err != nil {
 		return err
 	}
-	member := parley.PrincipalID(c.r.PathValue("userId"))
-	if !utf8.ValidString(string(member)) || strings.IndexByte(string(member), 0) >= 0 {
+	member, ok := c.userID()
+	if !ok {
 		return parley.Errorf(parley.CodeNotFound, "there is no such member") // no store could hold it
 	}
 	if _, err := s.Engine.Do(c.ctx, c.who, parley.RemoveMember{Conversation: id, Member: member}); err != nil {
 		return err
 	}
 	return c.reply(http.StatusOK, empty{})
+}
+
+// userID is the principal's id in the path; false where none can be spelled so.
+func (c *call) userID() (parley.PrincipalID, bool) {
+	id := c.r.PathValue("userId")
+	return parley.PrincipalID(id), id != "" && utf8.ValidString(id) && strings.IndexByte(id, 0) < 0
 }
 
 // typing tells that the caller types or stopped.

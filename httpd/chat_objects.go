@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -21,9 +22,16 @@ type chatConversation struct {
 	CreatedAt          stamp                   `json:"created_at"`
 	LastMessagePreview *string                 `json:"last_message_preview"`
 	UnreadCount        int                     `json:"unread_count"`
+	LastReadSeq        uint64                  `json:"last_read_seq"`
 	MutedUntil         *stamp                  `json:"muted_until"`
 	ArchivedAt         *stamp                  `json:"archived_at"`
 	Contact            *chatContact            `json:"contact"`
+}
+
+// setState adds what the conversation is to whom it is shown.
+func (v *chatConversation) setState(s *parley.MemberState) {
+	v.MutedUntil, v.ArchivedAt = stampOrNull(s.MutedUntil), stampOrNull(s.ArchivedAt)
+	v.LastReadSeq = s.ReadSeq
 }
 
 // chatContact is the other one of a pair.
@@ -72,7 +80,19 @@ type chatMessage struct {
 	EditCount      int                   `json:"edit_count"`
 	EditedAt       *stamp                `json:"edited_at"`
 	ClientMsgID    string                `json:"client_msg_id,omitempty"`
+	Source         *chatSource           `json:"forwarded_from,omitempty"`
 }
+
+// chatSource is where a forwarded message was first said.
+type chatSource struct {
+	ConversationID parley.ConversationID `json:"conversation_id"`
+	MessageID      parley.MessageID      `json:"message_id"`
+	SenderID       parley.PrincipalID    `json:"sender_id"`
+	SenderName     string                `json:"sender_name,omitempty"`
+}
+
+// shown is a message as its reader may see it: a chatMessage or a chatTombstone.
+type shown any
 
 // chatReaction is one emoji under a message and who chose it.
 type chatReaction struct {
@@ -118,24 +138,68 @@ func chatMessageOf(m *parley.Message) chatMessage {
 	if m.SenderKind == parley.KindAgent {
 		v.SenderType = "agent"
 	}
+	if from := m.Source; from != nil {
+		v.Source = &chatSource{from.Conversation, from.Message, from.Sender, from.SenderName}
+	}
 	return v
 }
 
-// chatMessagesOf shows messages as far as the caller may see them.
-func chatMessagesOf(v *sight, messages []parley.Message) []any {
-	list := make([]any, len(messages))
+// show shows messages, ascending, as far as the caller may see them, with their
+// reactions.
+func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) ([]shown, error) {
+	list := make([]shown, len(messages))
+	if len(messages) == 0 {
+		return list, nil
+	}
+	hidden, err := s.hiddenAmong(ctx, v, messages)
+	if err != nil {
+		return nil, err
+	}
+	reactions, err := s.reactions(ctx, v, messages[0].Seq, messages[len(messages)-1].Seq)
+	if err != nil {
+		return nil, err
+	}
 	for i := range messages {
 		m := &messages[i]
 		switch {
-		case !v.hides(m):
-			list[i] = chatMessageOf(m)
+		case !v.hides(m) && !hidden[m.Seq]:
+			full := chatMessageOf(m)
+			if r := reactions[m.Seq]; r != nil {
+				full.Reactions = r
+			}
+			list[i] = full
 		case m.Deleted:
 			list[i] = chatTombstone{ID: &m.ID, Seq: m.Seq, Hidden: true}
 		default:
 			list[i] = chatTombstone{Seq: m.Seq, Hidden: true}
 		}
 	}
-	return list
+	return list, nil
+}
+
+// reactions reads those under the messages of a range, by their seq, without those
+// of principals the caller blocks.
+func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64) (map[uint64][]chatReaction, error) {
+	all, err := s.Store.Reactions(ctx, v.who.Org, v.conversation.ID, from, to)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	m := map[uint64][]chatReaction{}
+	for i := range all {
+		r := &all[i]
+		if v.blocks[r.Principal] {
+			continue
+		}
+		list := m[r.Seq]
+		at := slices.IndexFunc(list, func(have chatReaction) bool { return have.Emoji == r.Emoji })
+		if at < 0 {
+			list, at = append(list, chatReaction{Emoji: r.Emoji}), len(list)
+		}
+		list[at].Count++
+		list[at].UserIDs = append(list[at].UserIDs, r.Principal)
+		m[r.Seq] = list
+	}
+	return m, nil
 }
 
 // chatParticipantsOf shows members to who.
@@ -174,13 +238,19 @@ func displayName(m *parley.Membership) string {
 	return m.Name
 }
 
-// chatConversationOf shows a conversation to one of its members.
+// ofTwo reports whether a conversation shows the other one of a pair.
+func ofTwo(kind parley.ConversationKind) bool {
+	return kind == parley.KindDirect || kind == parley.KindAgentDirect
+}
+
+// chatConversationOf shows a conversation to one of its members. Of the members
+// only those of a pair are looked at.
 func (s *Server) chatConversationOf(c *parley.Conversation, members []parley.Membership, who parley.PrincipalID) chatConversation {
 	v := chatConversation{
 		ID: c.ID, Type: c.Kind, Name: orNull(c.Title), Description: orNull(c.Description), CreatedBy: c.CreatedBy,
 		Status: string(c.Status), LastActivity: stamp(c.LastActivity), SeqCounter: c.Seq, CreatedAt: stamp(c.CreatedAt),
 	}
-	if c.Kind != parley.KindDirect && c.Kind != parley.KindAgentDirect {
+	if !ofTwo(c.Kind) {
 		return v
 	}
 	present := s.present(members, who)

@@ -25,6 +25,15 @@ func (f *fields) text(key string) string {
 	return s
 }
 
+// textOrNil is a string field, nil where it is absent; null empties it.
+func (f *fields) textOrNil(key string) *string {
+	if _, sent := f.object[key]; !sent {
+		return nil
+	}
+	s := f.text(key)
+	return &s
+}
+
 // need is a string field that must be there and not be empty.
 func (f *fields) need(key string) string {
 	s := f.text(key)

@@ -206,7 +206,7 @@ func (crowded) Conversation(_ context.Context, org parley.OrgID, id parley.Conve
 	return &parley.Conversation{Org: org, ID: id, Kind: parley.KindGroup, Status: parley.StatusActive, Seq: 600}, nil
 }
 
-func (crowded) Stays(context.Context, parley.OrgID, parley.ConversationID) ([]parley.Membership, error) {
+func (crowded) StaysOf(context.Context, parley.OrgID, parley.ConversationID, parley.PrincipalID) ([]parley.Membership, error) {
 	return []parley.Membership{{Principal: "ada", From: 1, FromSeq: 1}}, nil
 }
 

@@ -137,7 +137,8 @@ func TestAllow(t *testing.T) {
 		"/v1/chat/messages/send":   "POST",
 		"/api/sessions/x/history":  "GET, HEAD",
 		"/v1/messaging/token":      "GET, HEAD",
-		"/v1/chat/conversations/x": "",
+		"/v1/chat/conversations/x": "DELETE, GET, HEAD, PATCH",
+		"/v1/chat/elsewhere":       "",
 	} {
 		a := h.send("PUT", path, "ada", "{}", nil)
 		if got := a.header.Get("Allow"); got != want {

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,11 +52,16 @@ func Routes() []Route {
 	const (
 		conversations = "/v1/chat/conversations"
 		conversation  = conversations + "/{id}"
+		message       = "/v1/chat/messages/{id}"
+		task          = "/v1/chat/tasks/{id}"
 		session       = "/api/sessions/{id}"
 	)
 	return []Route{
 		{"GET", "/healthz", SurfaceServer, true, NoBody, "whether the process lives", (*Server).healthz, nil},
 		{"GET", "/readyz", SurfaceServer, true, NoBody, "whether the node can serve, and else why not", (*Server).readyz, nil},
+
+		{"GET", apiDocument, SurfaceServer, true, NoBody, "all routes, as OpenAPI 3.1", (*Server).apiJSON, nil},
+		{"GET", apiPage, SurfaceServer, true, NoBody, "all routes, to read", (*Server).apiHTML, nil},
 
 		{"POST", "/api/events/publish", SurfaceEvents, false, JSONBody, "tell an event", (*Server).publish, publishRate},
 		{"POST", "/v1/events/publish", SurfaceEvents, false, JSONBody, "tell an event (alias)", (*Server).publish, publishRate},
@@ -74,13 +80,40 @@ func Routes() []Route {
 		{"GET", "/v1/messaging/token", SurfaceChat, false, NoBody, "mint a messaging token for oneself", (*Server).mintMessagingToken, nil},
 		{"GET", conversations, SurfaceChat, false, NoBody, "list one's conversations", (*Server).listConversations, nil},
 		{"POST", conversations, SurfaceChat, false, LargeBody, "begin a conversation, or find the one of a pair", (*Server).createConversation, nil},
+		{"GET", conversations + "/unread", SurfaceChat, false, NoBody, "how much is unread, and where", (*Server).listUnread, nil},
+		{"GET", conversation, SurfaceChat, false, NoBody, "one conversation", (*Server).getConversation, nil},
+		{"PATCH", conversation, SurfaceChat, false, JSONBody, "change name and description", (*Server).updateConversation, nil},
+		{"DELETE", conversation, SurfaceChat, false, OptionalBody, "delete a conversation for oneself or for everyone", (*Server).deleteConversation, nil},
+		{"POST", conversation + "/read", SurfaceChat, false, OptionalBody, "tell how far one has read", (*Server).markRead, nil},
+		{"POST", conversation + "/delivered", SurfaceChat, false, OptionalBody, "tell how far messages reached a device", (*Server).markDelivered, nil},
+		{"GET", conversation + "/receipts", SurfaceChat, false, NoBody, "how far the members have read and received", (*Server).listReceipts, nil},
+		{"POST", conversation + "/mute", SurfaceChat, false, OptionalBody, "mute a conversation", (*Server).mute, nil},
+		{"DELETE", conversation + "/mute", SurfaceChat, false, NoBody, "unmute a conversation", (*Server).unmute, nil},
+		{"POST", conversation + "/archive", SurfaceChat, false, NoBody, "archive a conversation", (*Server).archive, nil},
+		{"DELETE", conversation + "/archive", SurfaceChat, false, NoBody, "take a conversation out of the archive", (*Server).unarchive, nil},
+		{"GET", conversation + "/tasks", SurfaceChat, false, NoBody, "the tasks of a conversation, the newest first", (*Server).listTasks, nil},
 		{"GET", conversation + "/participants", SurfaceChat, false, NoBody, "who takes part", (*Server).listParticipants, nil},
 		{"POST", conversation + "/participants", SurfaceChat, false, LargeBody, "add participants", (*Server).addParticipants, nil},
 		{"DELETE", conversation + "/participants/{userId}", SurfaceChat, false, NoBody, "remove a participant, or leave", (*Server).removeParticipant, nil},
+		{"PATCH", conversation + "/participants/{userId}", SurfaceChat, false, JSONBody, "give a participant another role", (*Server).updateParticipant, nil},
 		{"GET", conversation + "/messages", SurfaceChat, false, NoBody, "read by seq", (*Server).listMessages, nil},
 		{"POST", conversation + "/typing", SurfaceChat, false, JSONBody, "tell that one types or stopped", (*Server).typing, nil},
 		{"POST", "/v1/chat/messages/send", SurfaceChat, false, JSONBody, "say something", (*Server).sendMessage, messageRate},
 		{"POST", "/v1/chat/messages/sync", SurfaceChat, false, LargeBody, "what was said since, over many conversations", (*Server).sync, nil},
+		{"GET", "/v1/chat/messages/search", SurfaceChat, false, NoBody, "find messages by their words", (*Server).search, nil},
+		{"POST", "/v1/chat/messages/forward", SurfaceChat, false, LargeBody, "say a message again in other conversations", (*Server).forward, messageRate},
+		{"GET", message, SurfaceChat, false, NoBody, "one message", (*Server).getMessage, nil},
+		{"PATCH", message, SurfaceChat, false, JSONBody, "edit a message", (*Server).editMessage, nil},
+		{"DELETE", message, SurfaceChat, false, OptionalBody, "delete a message for oneself or for everyone", (*Server).deleteMessage, nil},
+		{"GET", message + "/edits", SurfaceChat, false, NoBody, "what a message said before", (*Server).listEdits, nil},
+		{"POST", message + "/reactions", SurfaceChat, false, JSONBody, "react with an emoji, or take it back", (*Server).react, nil},
+		{"POST", "/v1/chat/tasks", SurfaceChat, false, JSONBody, "begin a task", (*Server).createTask, nil},
+		{"GET", task, SurfaceChat, false, NoBody, "one task", (*Server).getTask, nil},
+		{"PATCH", task, SurfaceChat, false, JSONBody, "report how a task goes", (*Server).updateTask, nil},
+		{"POST", task + "/stream", SurfaceChat, false, JSONBody, "tell some text of a running task", (*Server).streamTask, nil},
+		{"POST", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "block somebody", (*Server).block, nil},
+		{"DELETE", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "unblock somebody", (*Server).unblock, nil},
+		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},
 	}
 }
 
@@ -96,25 +129,43 @@ func publishRate(l *parley.Limits, who *parley.Principal) int {
 func messageRate(l *parley.Limits, _ *parley.Principal) int { return l.MessagesPerSecond }
 
 // routes makes the mux. Each path also takes the methods that it does not have,
-// and each surface the paths it does not have, to refuse them in shape.
+// and each surface the paths it does not have, to refuse them in shape. The mux
+// knows paths alone: with methods it would find that /messages/send of any method
+// and GET /messages/{id} collide.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	methods := map[string][]string{}
+	doors := map[string]door{}
 	for _, rt := range Routes() {
-		mux.Handle(rt.Method+" "+rt.Path, s.serve(rt))
-		methods[rt.Path] = append(methods[rt.Path], rt.Method)
-	}
-	for path, allowed := range methods {
-		if slices.Contains(allowed, http.MethodGet) {
-			allowed = append(allowed, http.MethodHead)
+		if doors[rt.Path] == nil {
+			doors[rt.Path] = door{}
 		}
-		slices.Sort(allowed)
-		mux.Handle(path, s.wrongMethod(strings.Join(allowed, ", ")))
+		doors[rt.Path][rt.Method] = s.serve(rt)
+	}
+	for path, d := range doors {
+		mux.Handle(path, d.handler(s))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, nil, parley.Errorf(parley.CodeNotFound, "there is no such route"))
 	})
 	return mux
+}
+
+// door is what a path does, by method.
+type door map[string]http.HandlerFunc
+
+// handler serves the path: HEAD is GET, whose body net/http leaves out.
+func (d door) handler(s *Server) http.HandlerFunc {
+	if get := d[http.MethodGet]; get != nil {
+		d[http.MethodHead] = get
+	}
+	wrong := s.wrongMethod(strings.Join(slices.Sorted(maps.Keys(d)), ", "))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if serve := d[r.Method]; serve != nil {
+			serve(w, r)
+			return
+		}
+		wrong(w, r)
+	}
 }
 
 func (s *Server) wrongMethod(allowed string) http.HandlerFunc {

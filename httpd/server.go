@@ -84,9 +84,10 @@ type Config struct {
 // called concurrently and need no stopping.
 type Server struct {
 	Config
-	policy  webreq.Policy
-	metrics *metrics
-	handler http.Handler
+	policy    webreq.Policy
+	metrics   *metrics
+	handler   http.Handler
+	reference reference
 }
 
 // New makes a Server. It panics where two routes or metrics collide, which no
@@ -112,7 +113,7 @@ func New(c Config) *Server {
 		policy: webreq.Policy{
 			TrustedProxies: c.TrustedProxies, AllowedOrigins: c.AllowedOrigins, PublicURL: c.PublicURL,
 		},
-		metrics: newMetrics(c.Metrics),
+		metrics: newMetrics(c.Metrics), reference: newReference(),
 	}
 	s.handler = s.doors()
 	return s

@@ -149,7 +149,16 @@ func (s *Server) getSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, sessionOf(v.conversation, v.stays))
+	return s.replySession(c, v)
+}
+
+// replySession shows a session.
+func (s *Server) replySession(c *call, v *sight) error {
+	stays, err := s.Store.Stays(c.ctx, c.who.Org, v.conversation.ID)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, sessionOf(v.conversation, stays))
 }
 
 // read is what the caller may see of the conversation in the path.
@@ -180,7 +189,7 @@ func (s *Server) endSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, sessionOf(v.conversation, v.stays))
+	return s.replySession(c, v)
 }
 
 // historyLimit bounds a history: its newest messages.
@@ -201,9 +210,13 @@ func (s *Server) sessionHistory(c *call) error {
 	if err != nil {
 		return err
 	}
+	hidden, err := s.hiddenAmong(c.ctx, v, messages)
+	if err != nil {
+		return err
+	}
 	pairs := [][2]string{}
 	for i := range messages {
-		if m := &messages[i]; !v.hides(m) {
+		if m := &messages[i]; !v.hides(m) && !hidden[m.Seq] {
 			pairs = append(pairs, [2]string{roleOf(m), m.Content})
 		}
 	}

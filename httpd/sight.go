@@ -3,50 +3,88 @@ package httpd
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/parley-chat/parley"
 )
 
 // sight is what one principal may see of a conversation: its own stays decide,
-// for as long as they lasted (design.md section 5, P6).
+// for as long as they lasted (design.md section 5, P6), and what it hid from
+// itself and whom it blocks is taken from that.
 type sight struct {
+	who          *parley.Principal
 	conversation *parley.Conversation
-	stays        []parley.Membership // everybody's
-	own          []parley.Membership // the principal's, in the order they began
+	own          []parley.Membership // the principal's stays, in the order they began
 	spans        []span              // the messages it may see, ascending and apart
-	internal     bool                // it sees internal messages of whatever it is in
+	state        parley.MemberState
+	internal     bool    // it sees internal messages of whatever it is in
+	blocks       blocked // whom it blocks
 }
+
+// blocked are those whom a principal blocks; nil for nobody.
+type blocked map[parley.PrincipalID]bool
 
 // span is a range of seq, both ends inclusive.
 type span struct{ from, to uint64 }
 
+// blocks reads whom a principal blocks.
+func (s *Server) blocks(ctx context.Context, who *parley.Principal) (blocked, error) {
+	list, err := s.Store.Blocks(ctx, who.Org, who.ID)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	m := make(blocked, len(list))
+	for i := range list {
+		m[list[i].Blocked] = true
+	}
+	return m, nil
+}
+
 // look reads what who may see of a conversation. Whoever never was a member is
 // told that there is none.
 func (s *Server) look(ctx context.Context, who *parley.Principal, id parley.ConversationID) (*sight, error) {
+	blocks, err := s.blocks(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	return s.lookPast(ctx, who, id, blocks)
+}
+
+// lookPast is look for whoever knows the principal's blocks already.
+func (s *Server) lookPast(ctx context.Context, who *parley.Principal, id parley.ConversationID, blocks blocked) (*sight, error) {
 	c, err := s.Store.Conversation(ctx, who.Org, id)
 	if err != nil {
 		return nil, missing(err)
 	}
-	if c.Status == parley.StatusDeleted {
-		return nil, errNoConversation
-	}
-	stays, err := s.Store.Stays(ctx, who.Org, id)
+	states, err := s.Store.MemberStates(ctx, who.Org, who.ID, []parley.ConversationID{id})
 	if err != nil {
 		return nil, err
 	}
-	v := &sight{conversation: c, stays: stays, internal: who.Can(parley.ScopeConversationsReadAll)}
-	for _, m := range stays {
-		if m.Principal != who.ID {
-			continue
-		}
-		v.own = append(v.own, m)
-		if to := lastSeq(&m, c); m.FromSeq <= to {
-			v.spans = append(v.spans, span{m.FromSeq, to})
-		}
-	}
-	if len(v.own) == 0 {
+	return s.sightOf(ctx, who, c, states[0], blocks)
+}
+
+// sightOf is look for a conversation and a state that were read already.
+func (s *Server) sightOf(ctx context.Context, who *parley.Principal, c *parley.Conversation, state parley.MemberState, blocks blocked) (*sight, error) {
+	if c.Status == parley.StatusDeleted {
 		return nil, errNoConversation
+	}
+	own, err := s.Store.StaysOf(ctx, who.Org, c.ID, who.ID)
+	if err != nil {
+		return nil, err
+	}
+	if len(own) == 0 {
+		return nil, errNoConversation
+	}
+	v := &sight{
+		who: who, conversation: c, own: own, state: state, blocks: blocks,
+		internal: who.Can(parley.ScopeConversationsReadAll),
+	}
+	for i := range own {
+		from, to := max(own[i].FromSeq, state.HiddenSeq+1), lastSeq(&own[i], c)
+		if from <= to {
+			v.spans = append(v.spans, span{from, to})
+		}
 	}
 	v.spans = merge(v.spans)
 	return v, nil
@@ -98,28 +136,67 @@ func (v *sight) current() uint64 {
 	return v.spans[len(v.spans)-1].to
 }
 
+// currentChange is the last change_seq there is for the principal.
+func (v *sight) currentChange() uint64 {
+	if v.member() {
+		return v.conversation.ChangeSeq
+	}
+	return v.own[len(v.own)-1].To
+}
+
 // participants are the members now or, for one who left, those it left behind.
-func (v *sight) participants() []parley.Membership {
+func (s *Server) participants(ctx context.Context, v *sight) ([]parley.Membership, error) {
+	stays, err := s.Store.Stays(ctx, v.who.Org, v.conversation.ID)
+	if err != nil {
+		return nil, err
+	}
 	at := v.own[len(v.own)-1].To
 	var list []parley.Membership
-	for _, m := range v.stays {
+	for _, m := range stays {
 		if m.Open() && (at == 0 || m.From <= at) || at != 0 && m.From <= at && m.To > at {
 			list = append(list, m)
 		}
 	}
-	return list
+	return list, nil
+}
+
+// covers reports whether a seq lies in one of the spans.
+func (v *sight) covers(seq uint64) bool {
+	return slices.ContainsFunc(v.spans, func(s span) bool { return s.from <= seq && seq <= s.to })
 }
 
 // hides reports whether a message within the spans is there for the principal
-// only as a place in the order: it was deleted, or is internal and none of the
-// stays that reach it hears those.
+// only as a place in the order: it was deleted, comes from somebody it blocks, or
+// is internal and none of the stays that reach it hears those.
 func (v *sight) hides(m *parley.Message) bool {
-	if m.Deleted {
+	if m.Deleted || v.blocks[m.Sender] {
 		return true
 	}
 	return m.Internal && !v.internal && !slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
 		return stay.FromSeq <= m.Seq && m.Seq <= lastSeq(&stay, v.conversation) &&
 			stay.HearsInternal(v.conversation.Kind)
+	})
+}
+
+// hears reports whether the principal hears a change of the conversation: one
+// within its stays that is public or that the stay's role hears, and that is not
+// about a message it may not see.
+func (v *sight) hears(e *parley.Event) bool {
+	if v.blocks[e.Actor] && e.Type != parley.ConversationDeleted {
+		return false
+	}
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		if !v.covers(b.Seq) {
+			return false
+		}
+	case *parley.ReactionBody:
+		if !v.covers(b.Seq) {
+			return false
+		}
+	}
+	return slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
+		return stay.Covers(e.ChangeSeq) && (!e.Internal || v.internal || stay.HearsInternal(v.conversation.Kind))
 	})
 }
 
@@ -149,3 +226,53 @@ func (s *Server) messages(ctx context.Context, v *sight, from, to uint64, limit 
 	}
 	return slices.Concat(pages...), nil
 }
+
+// hiddenAmong finds which of some messages, ascending, the principal hid from
+// itself; nil for none.
+func (s *Server) hiddenAmong(ctx context.Context, v *sight, messages []parley.Message) (map[uint64]bool, error) {
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	from, to := messages[0].Seq, messages[len(messages)-1].Seq
+	seqs, err := s.Store.Hidden(ctx, v.who.Org, v.conversation.ID, v.who.ID, from, to)
+	if err != nil || len(seqs) == 0 {
+		return nil, err
+	}
+	m := make(map[uint64]bool, len(seqs))
+	for _, seq := range seqs {
+		m[seq] = true
+	}
+	return m, nil
+}
+
+// one reads a message the caller may see in full, with the sight of its
+// conversation; whatever it may not see is not found.
+func (s *Server) one(ctx context.Context, who *parley.Principal, id parley.MessageID) (*parley.Message, *sight, error) {
+	m, err := s.Store.Message(ctx, who.Org, id)
+	if parley.AsError(err) != nil && parley.AsError(err).Code == parley.CodeNotFound {
+		return nil, nil, errNoMessage
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.look(ctx, who, m.Conversation)
+	if parley.AsError(err) == errNoConversation {
+		return nil, nil, errNoMessage
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	hidden, err := s.hiddenAmong(ctx, v, []parley.Message{*m})
+	if err != nil {
+		return nil, nil, err
+	}
+	if !v.covers(m.Seq) || v.hides(m) || hidden[m.Seq] {
+		return nil, nil, errNoMessage
+	}
+	return m, v, nil
+}
+
+var errNoMessage = parley.Errorf(parley.CodeNotFound, "there is no such message")
+
+// noSeq is the end of a range without one.
+const noSeq = math.MaxInt64

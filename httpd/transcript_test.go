@@ -32,13 +32,14 @@ func TestTranscripts(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)
 	}
+	api := readContract(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := replay(t, string(text))
+			got := replay(t, string(text), api)
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 					t.Fatal(err)
@@ -47,6 +48,16 @@ func TestTranscripts(t *testing.T) {
 			}
 			compare(t, string(text), got)
 		})
+	}
+	if t.Failed() || testing.Short() {
+		return
+	}
+	for path, ops := range api.Paths {
+		for method := range ops {
+			if name := strings.ToUpper(method) + " " + path; !api.met[name] && !strings.HasSuffix(path, "/stream") && !strings.HasPrefix(path, "/api-reference") {
+				t.Errorf("no transcript shows %s succeed", name)
+			}
+		}
 	}
 }
 
@@ -63,12 +74,15 @@ func compare(t *testing.T, want, got string) {
 	}
 }
 
-// requestID is the one thing in an answer that differs each time.
-var requestID = regexp.MustCompile(`"request_id":"[0-9a-f]{16}"`)
+// What differs each time: a request's id, and cursors, which name the epoch.
+var (
+	requestID = regexp.MustCompile(`"request_id":"[0-9a-f]{16}"`)
+	cursor    = regexp.MustCompile(`"cursor":"[^"]*"`)
+)
 
 // replay sends the requests of a transcript and returns it with the answers it
 // got.
-func replay(t *testing.T, text string) string {
+func replay(t *testing.T, text string, api *contract) string {
 	h := open(t)
 	var out bytes.Buffer
 	var request []string
@@ -81,7 +95,9 @@ func replay(t *testing.T, text string) string {
 		words := strings.Fields(request[0])
 		token := strings.TrimPrefix(words[2], "-")
 		last = h.send(words[0], words[1], token, strings.Join(request[1:], "\n"), nil)
-		shown := requestID.ReplaceAllString(last.text, `"request_id":"…"`)
+		api.check(t, words[0], words[1], strings.Join(request[1:], "\n"), last)
+		shown := cursor.ReplaceAllString(last.text, `"cursor":"…"`)
+		shown = requestID.ReplaceAllString(shown, `"request_id":"…"`)
 		if !json.Valid([]byte(last.text)) {
 			t.Errorf("%s: answer is not JSON: %q", request[0], last.text)
 		}
@@ -103,7 +119,11 @@ func replay(t *testing.T, text string) string {
 			continue
 		case strings.HasPrefix(line, "= "):
 			words := strings.Fields(line)
-			names[words[1]] = last.field(t, words[2]).(string)
+			kept, ok := last.field(t, words[2]).(string)
+			if !ok {
+				t.Fatalf("%s: there is no %s in %s", strings.TrimSpace(line), words[2], last.text)
+			}
+			names[words[1]] = kept
 		}
 		out.WriteString(line)
 	}

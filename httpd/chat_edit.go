@@ -1,0 +1,164 @@
+package httpd
+
+import (
+	"net/http"
+
+	"github.com/parley-chat/parley"
+)
+
+// message is the id in the path.
+func (c *call) message() (parley.MessageID, error) {
+	id, err := parley.ParseMessageID(c.r.PathValue("id"))
+	if err != nil {
+		return id, errNoMessage
+	}
+	return id, nil
+}
+
+type editedMessage struct {
+	MessageID   parley.MessageID `json:"message_id"`
+	ContentText string           `json:"content_text"`
+	ContentMeta *string          `json:"content_meta"`
+	EditCount   int              `json:"edit_count"`
+	EditedAt    *stamp           `json:"edited_at"`
+}
+
+// getMessage shows one message.
+func (s *Server) getMessage(c *call) error {
+	m, v, err := s.readMessage(c)
+	if err != nil {
+		return err
+	}
+	shown, err := s.show(c.ctx, v, []parley.Message{*m})
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, shown[0])
+}
+
+// readMessage reads the message in the path, which the caller must be able to see.
+func (s *Server) readMessage(c *call) (*parley.Message, *sight, error) {
+	if err := c.may(parley.ScopeConversationsRead); err != nil {
+		return nil, nil, err
+	}
+	id, err := c.message()
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.one(c.ctx, c.who, id)
+}
+
+// editMessage changes what the caller said.
+func (s *Server) editMessage(c *call) error {
+	id, err := c.message()
+	if err != nil {
+		return err
+	}
+	cmd := parley.EditMessage{Message: id, Content: c.body.need("content_text"), ContentMeta: c.body.textOrNil("content_meta")}
+	if c.body.err != nil {
+		return c.body.err
+	}
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
+	if err != nil {
+		return err
+	}
+	m := result.Message
+	return c.reply(http.StatusOK, editedMessage{m.ID, m.Content, orNull(m.ContentMeta), m.EditCount, stampOrNull(m.EditedAt)})
+}
+
+type editList struct {
+	Edits []chatEdit `json:"edits"`
+}
+
+type chatEdit struct {
+	Version     int     `json:"version"` // 0 is what was first said
+	ContentText string  `json:"content_text"`
+	ContentMeta *string `json:"content_meta"`
+	At          stamp   `json:"at"` // when it was said
+}
+
+// listEdits lists what a message said before, the first first.
+func (s *Server) listEdits(c *call) error {
+	m, _, err := s.readMessage(c)
+	if err != nil {
+		return err
+	}
+	edits, err := s.Store.Edits(c.ctx, c.who.Org, m.Conversation, m.ID)
+	if err != nil {
+		return err
+	}
+	list := editList{Edits: []chatEdit{}}
+	for _, e := range edits {
+		list.Edits = append(list.Edits, chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)})
+	}
+	return c.reply(http.StatusOK, list)
+}
+
+// deleteMessage deletes a message for oneself or for everyone (contracts.md section
+// 10).
+func (s *Server) deleteMessage(c *call) error {
+	id, err := c.message()
+	if err != nil {
+		return err
+	}
+	return s.do(c, parley.DeleteMessage{Message: id, ForEveryone: c.body.forEveryone()})
+}
+
+type reacted struct {
+	Action string `json:"action"` // added, removed
+}
+
+// react toggles an emoji of the caller's under a message.
+func (s *Server) react(c *call) error {
+	id, err := c.message()
+	if err != nil {
+		return err
+	}
+	cmd := parley.React{Message: id, Emoji: c.body.need("emoji")}
+	if c.body.object.Has("conversation_id") {
+		cmd.Conversation = c.body.conversation("conversation_id")
+	}
+	if c.body.err != nil {
+		return c.body.err
+	}
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
+	if err != nil {
+		return err
+	}
+	if result.Reacted {
+		return c.reply(http.StatusOK, reacted{"added"})
+	}
+	return c.reply(http.StatusOK, reacted{"removed"})
+}
+
+type forwardedList struct {
+	Forwarded []chatMessage `json:"forwarded"`
+}
+
+// forward says a message again elsewhere.
+func (s *Server) forward(c *call) error {
+	b := &c.body
+	id, err := parley.ParseMessageID(b.need("message_id"))
+	b.badIf(err != nil, "message_id", "message_id is not the id of a message")
+	texts, err := b.object.Texts("conversation_ids")
+	b.fail(err)
+	b.badIf(len(texts) == 0, "conversation_ids", "conversation_ids is required and must name at least one conversation")
+	cmd := parley.ForwardMessage{Message: id}
+	for i, text := range texts {
+		to, err := parley.ParseConversationID(text)
+		b.badIf(err != nil, "conversation_ids", "conversation_ids[%d] is not the id of a conversation", i)
+		cmd.Conversations = append(cmd.Conversations, to)
+	}
+	if b.err != nil {
+		return b.err
+	}
+	result, err := s.Engine.Do(c.ctx, c.who, cmd)
+	if err != nil {
+		return err
+	}
+	list := forwardedList{Forwarded: []chatMessage{}}
+	for i := range result.Forwarded {
+		list.Forwarded = append(list.Forwarded, chatMessageOf(&result.Forwarded[i]))
+	}
+	return c.reply(http.StatusOK, list)
+}

@@ -1,0 +1,126 @@
+package httpd
+
+import (
+	"context"
+
+	"net/http"
+
+	"github.com/parley-chat/parley"
+)
+
+// searchRounds bounds how many pages one search reads to find what the caller may
+// see.
+const searchRounds = 8
+
+type searchList struct {
+	Results    []searchResult `json:"results"`
+	NextCursor string         `json:"next_cursor,omitempty"`
+}
+
+type searchResult struct {
+	Message shown  `json:"message"`
+	Snippet string `json:"snippet"` // what was found stands between U+0002 and U+0003
+}
+
+// search finds messages by their words, the newest first, among those the caller
+// may see.
+func (s *Server) search(c *call) error {
+	if err := c.may(parley.ScopeConversationsRead); err != nil {
+		return err
+	}
+	query, err := s.searchQuery(c)
+	if err != nil {
+		return err
+	}
+	list := searchList{Results: []searchResult{}}
+	eyes := &watcher{server: s, who: c.who, known: map[parley.ConversationID]*sight{}}
+	if eyes.blocks, err = s.blocks(c.ctx, c.who); err != nil {
+		return err
+	}
+	most := query.Page.Limit
+	for range searchRounds {
+		hits, next, err := s.Store.Search(c.ctx, query)
+		if err != nil {
+			return err
+		}
+		for i := range hits {
+			found, err := eyes.show(c.ctx, &hits[i].Message)
+			if err != nil {
+				return err
+			}
+			if found != nil {
+				list.Results = append(list.Results, searchResult{found, hits[i].Snippet})
+			}
+		}
+		list.NextCursor = next
+		query.Page.Cursor, query.Page.Limit = next, most-len(list.Results)
+		if next == "" || query.Page.Limit <= 0 {
+			break
+		}
+	}
+	return c.reply(http.StatusOK, list)
+}
+
+func (s *Server) searchQuery(c *call) (parley.SearchQuery, error) {
+	q := c.r.URL.Query()
+	page, err := c.page()
+	if err != nil {
+		return parley.SearchQuery{}, err
+	}
+	query := parley.SearchQuery{Org: c.who.Org, Principal: c.who.ID, Text: q.Get("q"), Page: page}
+	switch {
+	case query.Text == "":
+		return query, &parley.Error{Code: parley.CodeInvalidArgument, Message: "q is required", Field: "q"}
+	case len(query.Text) > 1024:
+		return query, &parley.Error{Code: parley.CodeInvalidArgument, Message: "q is longer than 1024 bytes", Field: "q"}
+	}
+	if text := q.Get("conversation_id"); text != "" {
+		if query.Conversation, err = parley.ParseConversationID(text); err != nil {
+			return query, errNoConversation
+		}
+		// Whoever was never in it hears that, and not that nothing was found.
+		if _, err := s.look(c.ctx, c.who, query.Conversation); err != nil {
+			return query, err
+		}
+	}
+	if query.BeforeSeq, err = number(q, "before_seq", 0); err != nil {
+		return query, err
+	}
+	if query.BeforeSeq > 0 && query.Conversation.IsZero() {
+		return query, &parley.Error{Code: parley.CodeInvalidArgument, Message: "before_seq needs conversation_id: seqs are a conversation's own", Field: "before_seq"}
+	}
+	return query, nil
+}
+
+// watcher looks at messages of many conversations for one principal, reading each
+// conversation once.
+type watcher struct {
+	server *Server
+	who    *parley.Principal
+	blocks blocked
+	known  map[parley.ConversationID]*sight
+}
+
+// show shows a message, nil where the principal may not see it.
+func (w *watcher) show(ctx context.Context, m *parley.Message) (shown, error) {
+	v, ok := w.known[m.Conversation]
+	if !ok {
+		var err error
+		v, err = w.server.lookPast(ctx, w.who, m.Conversation, w.blocks)
+		if err != nil && parley.AsError(err) != errNoConversation {
+			return nil, err
+		}
+		w.known[m.Conversation] = v
+	}
+	if v == nil || !v.covers(m.Seq) || v.hides(m) {
+		return nil, nil
+	}
+	one, err := w.server.show(ctx, v, []parley.Message{*m})
+	if err != nil {
+		return nil, err
+	}
+	if _, hidden := one[0].(chatTombstone); hidden {
+		return nil, nil
+	}
+	return one[0], nil
+}

@@ -1,0 +1,146 @@
+package httpd
+
+import (
+	"encoding/json"
+
+	"github.com/parley-chat/parley"
+)
+
+// The bodies of requests, as the API documents describe them. Handlers read them
+// field by field, so that a mistake is told with the field's name; that the two
+// agree is held by the transcripts, whose requests are checked against these.
+type (
+	publishRequest struct {
+		Type           string               `json:"type" jsonschema:"Any type that is not one of the server's own."`
+		Channel        string               `json:"channel" jsonschema:"The channel of the events surface."`
+		Data           map[string]any       `json:"data,omitempty" jsonschema:"A JSON object, told as it is."`
+		Targets        []parley.PrincipalID `json:"targets,omitempty" jsonschema:"Who hears it; left out: everybody who listens on the channel."`
+		IdempotencyKey string               `json:"idempotency_key,omitempty" jsonschema:"The same key again is answered like the first time, for ever."`
+	}
+	publishBatchRequest struct {
+		Events []publishRequest `json:"events" jsonschema:"1 to 1000 events."`
+	}
+	createSessionRequest struct {
+		BotID    string         `json:"bot_id,omitempty"`
+		UserID   string         `json:"user_id,omitempty" jsonschema:"Not looked at: the session is the caller's own."`
+		Title    string         `json:"title,omitempty"`
+		Metadata map[string]any `json:"metadata,omitempty"`
+	}
+	emptyRequest          struct{}
+	sessionMessageRequest struct {
+		Content     string `json:"content"`
+		Type        string `json:"type,omitempty"`
+		ClientMsgID string `json:"client_msg_id,omitempty"`
+	}
+	userTokenRequest struct {
+		UserID parley.PrincipalID `json:"user_id"`
+		Name   string             `json:"name,omitempty"`
+		Email  string             `json:"email,omitempty"`
+		Scopes []string           `json:"scopes,omitempty" jsonschema:"Left out: those of the user set that the credential holds."`
+		TTL    any                `json:"ttl,omitempty" jsonschema:"Seconds, or like 30m; 1s to 24h, 1h unless said."`
+	}
+	createConversationRequest struct {
+		Type           parley.ConversationKind `json:"type,omitempty" jsonschema:"Left out: by the participants."`
+		Name           string                  `json:"name,omitempty"`
+		Description    string                  `json:"description,omitempty"`
+		ParticipantIDs []parley.PrincipalID    `json:"participant_ids,omitempty"`
+	}
+	updateConversationRequest struct {
+		Name        *string `json:"name,omitempty"`
+		Description *string `json:"description,omitempty"`
+	}
+	deleteRequest struct {
+		Mode string `json:"mode,omitempty" jsonschema:"for_me, or for_everyone."`
+	}
+	upToRequest struct {
+		UpToSeq uint64 `json:"up_to_seq,omitempty" jsonschema:"Left out: the last message."`
+	}
+	muteRequest struct {
+		Until       string `json:"until,omitempty" jsonschema:"A time; it wins over duration_sec."`
+		DurationSec uint64 `json:"duration_sec,omitempty" jsonschema:"Neither of the two: for good."`
+	}
+	addParticipantsRequest struct {
+		UserIDs []parley.PrincipalID `json:"user_ids"`
+		Role    parley.Role          `json:"role,omitempty"`
+	}
+	roleRequest struct {
+		Role parley.Role `json:"role"`
+	}
+	typingRequest struct {
+		State string `json:"state" jsonschema:"start or stop."`
+	}
+	sendRequest struct {
+		ConversationID parley.ConversationID `json:"conversation_id"`
+		ContentText    string                `json:"content_text"`
+		ContentType    string                `json:"content_type,omitempty" jsonschema:"text unless said; image, audio, video, file, task, result, system."`
+		ContentMeta    string                `json:"content_meta,omitempty" jsonschema:"The client's own string, kept untouched."`
+		ReplyToID      parley.MessageID      `json:"reply_to_id,omitempty"`
+		ThreadRole     string                `json:"thread_role,omitempty" jsonschema:"main or aside."`
+		TaskID         string                `json:"task_id,omitempty"`
+		ClientMsgID    string                `json:"client_msg_id,omitempty" jsonschema:"Sending again under the same id is answered like the first time, for ever."`
+		IsInternal     bool                  `json:"is_internal,omitempty"`
+	}
+	syncRequest struct {
+		Conversations []syncRequestPlace `json:"conversations" jsonschema:"At most 1000."`
+		Limit         uint64             `json:"limit,omitempty" jsonschema:"Messages of one conversation."`
+	}
+	syncRequestPlace struct {
+		ConversationID parley.ConversationID `json:"conversation_id"`
+		LastSeq        uint64                `json:"last_seq,omitempty" jsonschema:"Exclusive."`
+		LastChangeSeq  *uint64               `json:"last_change_seq,omitempty" jsonschema:"Exclusive; left out, changes are not told."`
+	}
+	editRequest struct {
+		ContentText string  `json:"content_text"`
+		ContentMeta *string `json:"content_meta,omitempty"`
+	}
+	reactRequest struct {
+		ConversationID parley.ConversationID `json:"conversation_id,omitempty"`
+		Emoji          string                `json:"emoji"`
+	}
+	forwardRequest struct {
+		MessageID       parley.MessageID        `json:"message_id"`
+		ConversationIDs []parley.ConversationID `json:"conversation_ids"`
+	}
+	createTaskRequest struct {
+		ConversationID parley.ConversationID `json:"conversation_id"`
+		AgentID        parley.PrincipalID    `json:"agent_id,omitempty" jsonschema:"Left out: the caller."`
+		ParentID       parley.TaskID         `json:"parent_id,omitempty"`
+		Title          string                `json:"title,omitempty"`
+		Status         parley.TaskStatus     `json:"status,omitempty" jsonschema:"running unless said."`
+		CurrentStep    string                `json:"current_step,omitempty"`
+		Narrative      string                `json:"progress_narrative,omitempty"`
+	}
+	updateTaskRequest struct {
+		Status      parley.TaskStatus `json:"status,omitempty"`
+		CurrentStep *string           `json:"current_step,omitempty"`
+		Narrative   *string           `json:"progress_narrative,omitempty"`
+		Result      json.RawMessage   `json:"result,omitempty"`
+		Error       *string           `json:"error,omitempty"`
+	}
+	streamTaskRequest struct {
+		Delta string `json:"delta"`
+	}
+)
+
+// Answers that are written by hand elsewhere.
+type (
+	published struct {
+		EventID    parley.EventID `json:"event_id"`
+		Published  bool           `json:"published"`
+		Timestamp  stamp          `json:"timestamp"`
+		Recipients uint64         `json:"recipients"`
+	}
+	publishedBatch struct {
+		Results   []publishOutcome `json:"results"`
+		Published int              `json:"published"`
+		Refused   int              `json:"refused"`
+	}
+	refusedEvent struct {
+		Published bool    `json:"published"` // always false
+		Error     refusal `json:"error"`
+	}
+	// publishOutcome is a published or a refusedEvent.
+	publishOutcome any
+	// pair is [role, content].
+	pair [2]string
+)
