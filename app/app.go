@@ -19,6 +19,7 @@ import (
 	"github.com/parley-chat/parley/bus/natsbus"
 	"github.com/parley-chat/parley/config"
 	"github.com/parley-chat/parley/conn"
+	"github.com/parley-chat/parley/dialect/chat"
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/hub"
@@ -128,14 +129,14 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operato
 	})
 	failures := auth.NewFailureLimiter(a.cfg.Limits.FailedAuthPerSec)
 	a.conns = conn.New(conn.Config{
-		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Dialects: spoken, Limits: a.cfg.Limits,
+		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(), Dialects: spoken, Limits: a.cfg.Limits,
 		Policy:   webreq.Policy{TrustedProxies: a.cfg.TrustedProxies, AllowedOrigins: a.cfg.AllowedOrigins, PublicURL: a.cfg.PublicURL},
 		Failures: failures, Presence: a.presence, Fresh: a.auth.Fresh, Logger: a.log, Node: a.node,
 	})
 	a.auth.OnRevoke(a.conns.Revoke)
 	a.countParts()
 	doors := httpd.New(httpd.Config{
-		Engine: a.engine, Auth: a.auth, Store: a.store,
+		Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(),
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
 		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Limits: a.cfg.Limits,
 		Sockets:        a.conns.Doors(),

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/parley-chat/parley"
-	"github.com/parley-chat/parley/dialect/chat"
 )
 
 // Bounds of one sync: how many conversations it may name, and how many messages
@@ -192,7 +191,6 @@ func (y *syncer) changesOf(ctx context.Context, v *sight, last uint64) (changeLi
 	}
 	list := changeList{Changes: []change{}, ChangesCompleteTo: &current}
 	list.Reload = len(events) == 0 || events[0].ChangeSeq != last+1
-	spell := chat.New()
 	for _, e := range events {
 		if e.Type == parley.MessageCreated || e.Type == parley.RunEnded || !v.hears(e) {
 			continue
@@ -201,7 +199,7 @@ func (y *syncer) changesOf(ctx context.Context, v *sight, last uint64) (changeLi
 		if e.Internal {
 			view = parley.ViewInternal // hears has looked
 		}
-		if frame := spell.AppendEvent(nil, e, view); len(frame) > 0 {
+		if frame := y.server.Chat.AppendEvent(nil, e, view); len(frame) > 0 {
 			list.Changes = append(list.Changes, change{e.ChangeSeq, frame})
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/dialect/chat"
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/internal/membus"
@@ -98,7 +99,7 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 	})
 	log := &syncBuffer{}
 	c := httpd.Config{
-		Engine: e, Store: store, Auth: everybody(), Limits: limits, PublicURL: "https://parley.test",
+		Engine: e, Store: store, Auth: everybody(), Limits: limits, Chat: chat.New(), PublicURL: "https://parley.test",
 		Now:    func() time.Time { return noon },
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Mint: func(who *parley.Principal) (string, time.Time, error) {

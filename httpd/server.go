@@ -35,7 +35,7 @@ type FailureLimiter interface {
 	Failed(ip netip.Addr)
 }
 
-// Config is what a Server is made of. Engine, Auth and Store must be set.
+// Config is what a Server is made of. Engine, Auth, Store and Chat must be set.
 type Config struct {
 	Engine Doer
 	Auth   parley.Authenticator
@@ -52,6 +52,9 @@ type Config struct {
 	Listening func(org parley.OrgID, e *parley.Event) int
 	// Presence tells who of some principals is online. Nil: that is not shown.
 	Presence func(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus
+	// Chat spells what changed for those who catch up (contracts.md 4.1); it must be
+	// set.
+	Chat parley.Dialect
 	// Sockets are the WebSocket handlers by ServeMux path: "/realtime", "/ws", "/ws/".
 	// They get the request as it came and do everything themselves.
 	Sockets map[string]http.Handler
