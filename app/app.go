@@ -129,7 +129,7 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operato
 	})
 	failures := auth.NewFailureLimiter(a.cfg.Limits.FailedAuthPerSec)
 	a.conns = conn.New(conn.Config{
-		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(), Dialects: spoken, Limits: a.cfg.Limits,
+		Hub: a.hub, Engine: a.engine, Auth: a.auth, Store: a.store, Dialects: spoken, Limits: a.cfg.Limits,
 		Policy:   webreq.Policy{TrustedProxies: a.cfg.TrustedProxies, AllowedOrigins: a.cfg.AllowedOrigins, PublicURL: a.cfg.PublicURL},
 		Failures: failures, Presence: a.presence, Fresh: a.auth.Fresh, Logger: a.log, Node: a.node,
 	})
