@@ -14,6 +14,8 @@ COUNT ?= 1
 # How many seeds soak runs of each simulator, and how many steps of each seed.
 HUB_SOAK ?= -hub.seeds=1000 -hub.steps=2000
 CONN_SOAK ?= -conn.seeds=60 -conn.steps=20000
+CHAT_SOAK ?= -model-steps=1000000 -model-users=100
+ROUTE_SOAK ?= -openapi-fuzz=10m
 
 # The packages whose figures bench/README.md keeps.
 BENCH_PACKAGES := . ./auth ./dialect/... ./engine ./hub ./bus/natsbus ./store/sqlite ./store/postgres ./bench
@@ -65,9 +67,11 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
 	done
 
-soak: ## the simulators of hub and conn, a million steps of each and more
+soak: ## simulators of hub and conn, the chat's model, a fuzz from the API document: a million steps each
 	go test -count=1 -timeout 20m -run '^TestHandOver$$' -v ./hub $(HUB_SOAK)
 	go test -count=1 -timeout 20m -run '^TestWriters$$' -v ./conn $(CONN_SOAK)
+	go test -count=1 -timeout 40m -run '^TestTheChatIsTheModel$$' -v ./httpd $(CHAT_SOAK)
+	go test -count=1 -timeout 20m -run '^TestNoRouteFails$$' -v ./httpd $(ROUTE_SOAK)
 
 bench: ## run the benchmarks: BENCH=pattern BENCHTIME=1s COUNT=1
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem $(BENCH_PACKAGES)

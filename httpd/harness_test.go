@@ -91,7 +91,11 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 		t.Fatal(err)
 	}
 	bus := membus.New()
-	limits := parley.DefaultLimits()
+	asked := httpd.Config{Limits: parley.DefaultLimits()}
+	for _, change := range changes {
+		change(&asked) // for the limits, which are the engine's too
+	}
+	limits := asked.Limits
 	e := engine.New(engine.Config{
 		Store: store, Bus: bus, IDs: &counter{}, Limits: limits, Node: "n1", Solo: true,
 		Now:    func() time.Time { return noon },
