@@ -13,12 +13,16 @@ import (
 )
 
 const (
+	// The writer holds the conversation, so that n grows with seq.
 	insertMessage = `
-		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body, change_seq, deleted, internal)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body, change_seq, deleted, internal, n, terms)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, n, message_terms(n, $11)
+		FROM (SELECT nextval('messages_n') AS n) number
 		ON CONFLICT DO NOTHING`
 
-	updateMessage = `UPDATE messages SET body = $3, change_seq = $4, deleted = $5 WHERE org = $1 AND id = $2`
+	updateMessage = `
+		UPDATE messages SET body = $3, change_seq = $4, deleted = $5, terms = message_terms(n, $6)
+		WHERE org = $1 AND id = $2`
 
 	selectMessage = `SELECT body, change_seq FROM messages WHERE org = $1 AND id = $2`
 
@@ -67,7 +71,7 @@ func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 	}
 	return t.insert("insert message", insertMessage,
 		org, uuid(m.Conversation), m.Seq, uuid(m.ID), m.Sender, clientKey(org, m.Conversation, m.Sender, m.ClientMsgID),
-		body, m.ChangeSeq, m.Deleted, m.Internal)
+		body, m.ChangeSeq, m.Deleted, m.Internal, termsBy(org, m))
 }
 
 // clientKey is what a message is found by that was sent under a client_msg_id; NULL
@@ -94,7 +98,7 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 	if err != nil {
 		return fmt.Errorf("postgres: update message %s: %w", m.ID, err)
 	}
-	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted)
+	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted, termsBy(org, kept))
 }
 
 // Message implements parley.Tx.

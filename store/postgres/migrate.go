@@ -34,12 +34,7 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig) error {
 	if err := db.PingContext(ctx); err != nil {
 		return unavailable("open", err)
 	}
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("postgres: migrations: %w", err)
-	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithSessionLocker(migrationLock{}))
+	p, err := newMigrations(db)
 	if err != nil {
 		return fmt.Errorf("postgres: migrations: %w", err)
 	}
@@ -47,6 +42,17 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig) error {
 		return translate("migrate", nil, err)
 	}
 	return nil
+}
+
+// newMigrations are all migrations, for a database.
+func newMigrations(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithSessionLocker(migrationLock{}),
+		goose.WithGoMigrations(searchMigration()))
 }
 
 // migrationLock is goose's SessionLocker; unlike its own it waits in the database,

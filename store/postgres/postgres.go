@@ -93,8 +93,9 @@ func scanUTC(conn *pgx.Conn) {
 // Store is parley.Store in one PostgreSQL database. All methods may be called
 // concurrently, by any number of nodes.
 type Store struct {
-	pool *pgxpool.Pool
-	seq  *sequencer
+	pool        *pgxpool.Pool
+	seq         *sequencer
+	fewMessages int // see fewMessages
 }
 
 var _ parley.Store = (*Store)(nil)
@@ -116,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, unavailable("open", err)
 	}
-	s := &Store{pool: pool, seq: newSequencer(poolConfig.ConnConfig)}
+	s := &Store{pool: pool, seq: newSequencer(poolConfig.ConnConfig), fewMessages: fewMessages}
 	if err := s.seq.open(ctx); err != nil {
 		pool.Close()
 		return nil, err
