@@ -2,8 +2,9 @@ package parley
 
 import "time"
 
-// PresenceChanged says that a principal came online or went offline, principal
-// scope, ephemeral: to those who share a conversation with it, once per socket.
+// PresenceChanged says that a principal came online, went offline or said of itself
+// that it is away or back, principal scope, ephemeral: to those who share a
+// conversation with it, once per socket.
 const PresenceChanged EventType = "presence.changed"
 
 // PresenceStatus says whether somebody is there.
@@ -16,6 +17,9 @@ const (
 	PresenceAway    PresenceStatus = "away"
 	PresenceOffline PresenceStatus = "offline"
 )
+
+// MaxPresenceDetail bounds PresenceBody.Detail, in bytes.
+const MaxPresenceDetail = 256
 
 // PresenceBody is the body of presence.changed.
 type PresenceBody struct {

@@ -9,6 +9,10 @@
 // A node that starts again has a new name: its predecessor's pages bridge the time
 // until its clients are back, so that a restart is not heard at all.
 //
+// What a principal says of itself (Say: away, back, a detail) is a register beside
+// that: it holds on all nodes, goes with the principal from page to page, and is
+// forgotten when it goes offline.
+//
 // The roster has one order for everybody, and so there is one entry that brings a
 // principal's first node, and one that takes its last: whoever wrote that entry
 // tells the change. docs/decisions/0011-presence.md weighs this against leases.

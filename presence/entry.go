@@ -29,11 +29,13 @@ func splitPage(name string) (node string, page int) {
 }
 
 // entry is what an entry of the roster says: who came to the page's node and who
-// went. On a whole page On is everybody.
+// went. On a whole page On is everybody. Whoever is on twice says something new.
 type entry struct {
 	By  string   `json:"by"` // the node that wrote it
 	On  []member `json:"on,omitempty"`
 	Off []member `json:"off,omitempty"`
+	// Words are what people said to this node whom it does not have.
+	Words []member `json:"say,omitempty"`
 
 	whole bool // as the roster has it
 }
@@ -42,13 +44,34 @@ type member struct {
 	Org  parley.OrgID         `json:"o"`
 	ID   parley.PrincipalID   `json:"i"`
 	Kind parley.PrincipalKind `json:"k,omitempty"` // empty: a user
+
+	// What it says of itself: see word. That a later entry leaves it out takes nothing
+	// back.
+	Status parley.PresenceStatus `json:"s,omitempty"`
+	Detail string                `json:"d,omitempty"`
+	Said   int64                 `json:"v,omitempty"`
 }
 
 func memberOf(k who, kind parley.PrincipalKind) member {
 	if kind == parley.KindUser {
 		kind = ""
 	}
-	return member{k.org, k.id, kind}
+	return member{Org: k.org, ID: k.id, Kind: kind}
+}
+
+// says adds what a principal says of itself.
+func (m member) says(w word) member {
+	m.Status, m.Detail, m.Said = w.status, w.detail, w.said
+	return m
+}
+
+// word is what the member says; the zero word where it says nothing that this
+// version knows.
+func (m *member) word() word {
+	if m.Said <= 0 || m.Status != parley.PresenceOnline && m.Status != parley.PresenceAway {
+		return word{}
+	}
+	return word{m.Status, m.Detail, m.Said}
 }
 
 func (m *member) who() who { return who{m.Org, m.ID} }

@@ -28,7 +28,9 @@ type local struct {
 
 type page struct {
 	people  map[who]*person
-	changed map[who]struct{} // came or went since the last entry
+	changed map[who]struct{} // came, went or said something since the last entry
+	// words are what people said that nobody's page has yet; nil at first.
+	words map[who]*spoken
 	// written counts what the entries since the last whole one hold; whole asks for
 	// one of that kind.
 	written int
@@ -39,6 +41,7 @@ type page struct {
 type person struct {
 	conns int32
 	agent bool
+	said  int64 // the word that the page says of it, 0 for none
 	// left is the place in leaving; nil while there are Conns.
 	left *list.Element
 }
@@ -143,36 +146,44 @@ func (l *local) rewrite(page int) {
 
 // take returns the entry that brings a page of the roster up to date; false where
 // it is. It is whole where that is no longer than what it takes the place of, so
-// that a page's entries never hold more than twice its people.
-func (l *local) take(i int, now time.Time) (e entry, changed bool) {
+// that a page's entries never hold more than twice its people. look is what the
+// roster says of somebody.
+func (l *local) take(i int, now time.Time, look look) (e entry, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := &l.pages[i]
+	p.settle(now, look)
 	aged := len(p.people) > 0 && !p.wholeAt.IsZero() && now.Sub(p.wholeAt) > wholeInterval
-	if len(p.changed) == 0 && !p.whole && !aged {
+	waiting := p.waiting()
+	if len(p.changed) == 0 && waiting == 0 && !p.whole && !aged {
 		return e, false
 	}
-	if p.written+len(p.changed) > max(smallPage, len(p.people)) || p.wholeAt.IsZero() || p.whole || aged {
-		e.whole = true
+	w := writing{page: p, look: look, left: wordBytes}
+	e.whole = p.written+len(p.changed)+waiting > max(smallPage, len(p.people)) || p.wholeAt.IsZero() || p.whole || aged
+	if e.whole {
 		e.On = make([]member, 0, len(p.people))
 		for k, x := range p.people {
-			e.On = append(e.On, memberOf(k, x.kind()))
+			e.On = append(e.On, w.member(k, x))
 		}
 		p.written, p.whole, p.wholeAt = 0, false, now
 	} else {
 		for k := range p.changed {
 			if x := p.people[k]; x != nil {
-				e.On = append(e.On, memberOf(k, x.kind()))
+				e.On = append(e.On, w.member(k, x))
 			} else {
 				e.Off = append(e.Off, memberOf(k, ""))
 			}
 		}
-		p.written += len(p.changed)
+		p.written += len(p.changed) + waiting
 	}
+	e.Words = w.words(e.whole)
 	if len(p.changed) > smallPage {
 		p.changed = map[who]struct{}{} // what a storm needed is given back
 	} else {
 		clear(p.changed)
+	}
+	for _, k := range w.later {
+		p.changed[k] = struct{}{}
 	}
 	return e, true
 }
@@ -183,9 +194,18 @@ func (l *local) putBack(i int, e *entry) {
 	defer l.mu.Unlock()
 	p := &l.pages[i]
 	p.whole = p.whole || e.whole
-	for _, list := range [][]member{e.On, e.Off} {
+	for _, list := range [][]member{e.On, e.Off, e.Words} {
 		for j := range list {
-			p.changed[list[j].who()] = struct{}{}
+			k := list[j].who()
+			if said := p.words[k]; said != nil {
+				said.written = false
+			}
+			p.changed[k] = struct{}{}
+		}
+	}
+	for j := range e.Words { // whom the page does not have neither came nor went
+		if k := e.Words[j].who(); p.people[k] == nil {
+			delete(p.changed, k)
 		}
 	}
 }

@@ -100,12 +100,27 @@ func (s *Service) counts(p *parley.Principal) bool {
 func (s *Service) Of(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus {
 	all := make(map[parley.PrincipalID]parley.PresenceStatus, len(ids))
 	for _, id := range ids {
-		all[id] = parley.PresenceOffline
-		if slices.Contains(s.cfg.Agents, id) || s.online(who{org, id}) {
-			all[id] = parley.PresenceOnline
-		}
+		all[id] = s.status(who{org, id})
 	}
 	return all
+}
+
+// status includes what somebody told this node and is not written yet.
+func (s *Service) status(k who) parley.PresenceStatus {
+	online, h := s.view.look(k)
+	here, told := s.local.look(k)
+	if told != nil && (told.said == 0 || told.after(h.word)) {
+		h.word = *told
+	}
+	switch {
+	case slices.Contains(s.cfg.Agents, k.id):
+		return parley.PresenceOnline
+	case !online && !here:
+		return parley.PresenceOffline
+	case h.status == parley.PresenceAway:
+		return parley.PresenceAway
+	}
+	return parley.PresenceOnline
 }
 
 // online includes those whose first Conn here is not written yet.
@@ -165,7 +180,7 @@ func (s *Service) flush(ctx context.Context) (wrote bool, err error) {
 		return false, nil
 	}
 	for i := range pages {
-		e, changed := s.local.take(i, time.Now())
+		e, changed := s.local.take(i, time.Now(), s.view.look)
 		if !changed {
 			continue
 		}
@@ -219,6 +234,14 @@ func (s *Service) take(re parley.RosterEntry) {
 	if node, page := splitPage(re.Page); node == s.cfg.Node && !own {
 		s.alive.Store(false) // until the census finds this node among the living
 		s.local.rewrite(page)
+	}
+	for i := range changes {
+		if !changes[i].online {
+			s.local.gone(&changes[i], own)
+		}
+	}
+	if s.local.heard(e) {
+		s.poke()
 	}
 	s.tells.add(changes, own)
 }

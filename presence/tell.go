@@ -33,24 +33,24 @@ type tells struct {
 	order   []who
 	pending map[who]change
 	wake    chan struct{} // holds one token while order is not empty
-	// offline is when this node last said of somebody that it went.
-	offline map[who]time.Time
+	// lately is when this node last told of somebody more than that it came.
+	lately map[who]time.Time
 }
 
 func (t *tells) init() {
-	t.pending, t.offline = map[who]change{}, map[who]time.Time{}
+	t.pending, t.lately = map[who]change{}, map[who]time.Time{}
 	t.wake = make(chan struct{}, 1)
 }
 
-// add takes changes in. Those that others tell are left to them, but for one: where
-// this node has just said that somebody went it also says that it is back, as the
-// two words could cross on the bus.
+// add takes changes in. Those that others tell are left to them, but for one sort:
+// where this node has just said that somebody went, or stepped away, it also says
+// what comes next, as the two words could cross on the bus.
 func (t *tells) add(changes []change, own bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range changes {
 		if !own {
-			if at, ok := t.offline[c.who]; !c.online || !ok || c.at.Sub(at) > crossTime {
+			if at, ok := t.lately[c.who]; !ok || c.at.Sub(at) > crossTime {
 				continue
 			}
 		}
@@ -91,8 +91,8 @@ func (t *tells) next() (c change, ok bool) {
 	t.order = t.order[1:]
 	c = t.pending[k]
 	delete(t.pending, k)
-	if !c.online {
-		t.offline[k] = c.at
+	if !c.online || c.word.said != 0 {
+		t.lately[k] = c.at
 	}
 	return c, true
 }
@@ -101,9 +101,9 @@ func (t *tells) next() (c change, ok bool) {
 func (t *tells) forget(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for k, at := range t.offline {
+	for k, at := range t.lately {
 		if _, waits := t.pending[k]; !waits && now.Sub(at) > crossTime {
-			delete(t.offline, k)
+			delete(t.lately, k)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (s *Service) tell(ctx context.Context) {
 				continue
 			}
 		}
-		if s.view.has(c.who) != c.online {
+		if online, h := s.view.look(c.who); online != c.online || online && !h.same(c.word) {
 			continue // no longer true: whoever wrote what came after tells that
 		}
 		began := time.Now()
@@ -193,10 +193,8 @@ func grouped(peers []parley.Peer) []group {
 
 func (s *Service) publish(c *change, g group) error {
 	spec, _ := parley.SpecOf(parley.PresenceChanged)
-	body := &parley.PresenceBody{Principal: c.id, Kind: c.kind, Status: parley.PresenceOffline, At: c.at.UTC(), Shared: g.shared}
-	if c.online {
-		body.Status = parley.PresenceOnline
-	}
+	body := &parley.PresenceBody{Principal: c.id, Kind: c.kind, At: c.at.UTC(), Shared: g.shared}
+	body.Status, body.Detail = c.status()
 	e := &parley.Event{
 		ID: s.cfg.IDs.NewID(), Org: c.org, Type: spec.Type, Class: spec.Class, Time: body.At,
 		Actor: c.id, ActorKind: c.kind, Targets: g.targets, Channel: spec.Channel, Body: body,

@@ -19,7 +19,32 @@ type view struct {
 type seen struct {
 	who
 	agent bool
-	pages int32 // that hold it, never 0
+	pages int32  // that hold it, never 0
+	heard *heard // nil while it has said nothing
+}
+
+// heard is the latest that somebody said, and when this node heard it.
+type heard struct {
+	word
+	at time.Time
+}
+
+func (x *seen) word() word {
+	if x.heard == nil {
+		return word{}
+	}
+	return x.heard.word
+}
+
+// hear takes in what an entry says of it and reports whether that tells something
+// else than before.
+func (x *seen) hear(m *member, now time.Time) (news bool) {
+	w, before := m.word(), x.word()
+	if !w.after(before) {
+		return false
+	}
+	x.heard = &heard{w, now}
+	return !w.same(before)
 }
 
 func (x *seen) kind() parley.PrincipalKind {
@@ -29,12 +54,23 @@ func (x *seen) kind() parley.PrincipalKind {
 	return parley.KindUser
 }
 
-// change is that a principal came online or went offline.
+// change is that a principal came online, said something or went offline.
 type change struct {
 	who
 	kind   parley.PrincipalKind
 	online bool
+	word   word // what it says; of who went, what it said last
 	at     time.Time
+}
+
+func (c *change) status() (status parley.PresenceStatus, detail string) {
+	switch {
+	case !c.online:
+		return parley.PresenceOffline, ""
+	case c.word.said == 0:
+		return parley.PresenceOnline, ""
+	}
+	return c.word.status, c.word.detail
 }
 
 func (v *view) init() {
@@ -56,7 +92,7 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		delete(page, x)
 		if x.pages--; x.pages == 0 {
 			delete(v.online, x.who)
-			changes = append(changes, change{x.who, x.kind(), false, now})
+			changes = append(changes, change{x.who, x.kind(), false, x.word(), now})
 		}
 	}
 	if whole {
@@ -79,11 +115,19 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		if x == nil {
 			x = &seen{who: k, agent: e.On[i].kind() == parley.KindAgent}
 			v.online[k] = x
-			changes = append(changes, change{k, x.kind(), true, now})
+			x.hear(&e.On[i], now)
+			changes = append(changes, change{k, x.kind(), true, x.word(), now})
+		} else if x.hear(&e.On[i], now) {
+			changes = append(changes, change{k, x.kind(), true, x.word(), now})
 		}
 		if _, there := page[x]; !there {
 			page[x] = struct{}{}
 			x.pages++
+		}
+	}
+	for i := range e.Words { // whoever is offline is, whatever it said
+		if x := v.online[e.Words[i].who()]; x != nil && x.hear(&e.Words[i], now) {
+			changes = append(changes, change{x.who, x.kind(), true, x.word(), now})
 		}
 	}
 	if len(page) == 0 {
@@ -92,6 +136,18 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		v.pages[name] = page
 	}
 	return changes
+}
+
+// look tells whether somebody is online, and what it says and since when this node
+// knows.
+func (v *view) look(k who) (online bool, h heard) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	x := v.online[k]
+	if x != nil && x.heard != nil {
+		h = *x.heard
+	}
+	return x != nil, h
 }
 
 func (v *view) has(k who) bool {

@@ -89,6 +89,10 @@ func (w *world) hear(data []byte) {
 	if w.quiet {
 		return
 	}
+	status := string(b.Status)
+	if b.Detail != "" {
+		status += fmt.Sprintf(" (%s)", b.Detail)
+	}
 	name := string(b.Principal)
 	if b.Kind != parley.KindUser {
 		name += " (" + string(b.Kind) + ")"
@@ -97,7 +101,7 @@ func (w *world) hear(data []byte) {
 	for _, to := range e.Targets {
 		targets = append(targets, string(to))
 	}
-	w.told = append(w.told, fmt.Sprintf("%s %s to %s in %d", name, b.Status, strings.Join(targets, ","), b.Shared[15]))
+	w.told = append(w.told, fmt.Sprintf("%s %s to %s in %d", name, status, strings.Join(targets, ","), b.Shared[15]))
 }
 
 // after lets time go by and checks what was told meanwhile.
@@ -182,6 +186,23 @@ func (n *node) leave(id parley.PrincipalID) {
 	n.Left(&parley.Principal{Org: org, ID: id, Kind: parley.KindUser})
 }
 
+// say has somebody say something to a node, whether it is connected there or not.
+func (n *node) say(id parley.PrincipalID, status parley.PresenceStatus, detail string) {
+	if err := n.Say(&parley.Principal{Org: org, ID: id, Kind: parley.KindUser}, status, detail); err != nil {
+		panic(err)
+	}
+}
+
+// agree checks what all nodes that run say of somebody.
+func (w *world) agree(id parley.PrincipalID, want parley.PresenceStatus, nodes ...*node) {
+	w.t.Helper()
+	for _, n := range nodes {
+		if got := n.Of(org, []parley.PrincipalID{id})[id]; got != want {
+			w.t.Errorf("%s says that %s is %s, want %s", n.name, id, got, want)
+		}
+	}
+}
+
 // store is what presence asks of a store, in memory.
 type store struct {
 	shared map[parley.PrincipalID]map[parley.PrincipalID]parley.ConversationID // before the nodes start
@@ -242,7 +263,7 @@ func (s *store) Peers(_ context.Context, o parley.OrgID, id parley.PrincipalID, 
 }
 
 // wander lets five people connect and disconnect at random to nodes that die and
-// start again.
+// start again, and say of themselves what they like.
 func (w *world) wander(seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	people := []parley.PrincipalID{"ann", "ben", "cat", "dan", "eve"}
@@ -285,6 +306,9 @@ func (w *world) wander(seed uint64) {
 			if conns[who] = held[1:]; len(conns[who]) == 0 {
 				gone[who] = time.Now()
 			}
+		case r.IntN(4) == 0: // to any node, connected or not
+			status := []parley.PresenceStatus{parley.PresenceAway, parley.PresenceOnline}[r.IntN(2)]
+			nodes[i].say(who, status, []string{"", "lunch"}[r.IntN(2)])
 		default:
 			nodes[i].join(who)
 			conns[who] = append(held, nodes[i])
@@ -296,18 +320,19 @@ func (w *world) wander(seed uint64) {
 	}
 	time.Sleep(2 * time.Minute)
 	synctest.Wait()
+	late := start() // knows but what the roster has kept
+	time.Sleep(time.Second)
+	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range people {
-		want := parley.PresenceOffline
-		if len(conns[p]) > 0 {
-			want = parley.PresenceOnline
+		is := nodes[0].Of(org, people)[p]
+		if (is == parley.PresenceOffline) != (len(conns[p]) == 0) {
+			w.t.Errorf("seed %d: a node says that %s is %s, with %d connections", seed, p, is, len(conns[p]))
 		}
-		if got := w.last[p]; got != want && (got != "" || want == parley.PresenceOnline) {
-			w.t.Errorf("seed %d: the last word on %s is %q, and it is %s", seed, p, got, want)
+		if got := w.last[p]; got != is && (got != "" || is != parley.PresenceOffline) {
+			w.t.Errorf("seed %d: the last word on %s is %q, and it is %s", seed, p, got, is)
 		}
-		if got := nodes[0].Of(org, people)[p]; got != want {
-			w.t.Errorf("seed %d: a node says that %s is %s", seed, p, got)
-		}
+		w.agree(p, is, append(nodes, late)...)
 	}
 }
