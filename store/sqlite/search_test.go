@@ -12,12 +12,22 @@ import (
 	"github.com/google/uuid"
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/store/sqlite"
+	"github.com/parley-chat/parley/store/storetest"
 )
+
+// The suite's messages are so few that each is looked at; here the index is asked.
+func TestSearchByWords(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) parley.Store {
+		s := newStore(t)
+		s.SearchByWords()
+		return s
+	}, storetest.Options{Only: "search"})
+}
 
 // A search looks at few messages one by one, and asks the index for the words of
 // many: what is found is the same, over the buckets of the index too.
 func TestBothWaysOfSearchingFindTheSame(t *testing.T) {
-	const conversations, messages, queries = 90, 600, 200
+	const conversations, messages, queries = 90, 600, 80
 	path := filepath.Join(t.TempDir(), "parley.db")
 	s := open(t, path)
 	random := rand.New(rand.NewPCG(3, 5))

@@ -26,6 +26,9 @@ type Options struct {
 	// Reopen closes a store and opens what it kept, as a restart does. Nil where
 	// the store keeps nothing; the cases that need it are then skipped.
 	Reopen func(t *testing.T, s parley.Store) parley.Store
+	// Only names the one group to run, for a store that does its work in another way;
+	// empty runs all.
+	Only string
 }
 
 // Run holds a store to the contract. open returns an empty store, which it closes
@@ -36,12 +39,18 @@ func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 		reactionCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
 	} {
+		if opts.Only != "" && g.name != opts.Only {
+			continue
+		}
 		t.Run(g.name, func(t *testing.T) {
 			s := open(t)
 			for _, c := range g.cases {
 				t.Run(c.name, func(t *testing.T) { c.run(newEnv(t, s)) })
 			}
 		})
+	}
+	if opts.Only != "" {
+		return
 	}
 	t.Run("life", func(t *testing.T) {
 		for _, c := range lifeCases {
