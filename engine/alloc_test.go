@@ -9,8 +9,8 @@ import (
 )
 
 // What is told live touches no store; what is kept pays for SQLite's rows too, a
-// message for its words in the search index, and each
-// for a transaction of its own, as it is alone here.
+// message for its words in the search index, and each for a transaction of its own,
+// as it is alone here.
 func TestAllocationBudget(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
 		c.Limits.ServicePublishes, c.Limits.MessagesPerSecond, c.Limits.MessagesBurst, c.Solo = 1<<30, 1<<30, 1<<30, true

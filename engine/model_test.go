@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -21,6 +23,7 @@ type model struct {
 	roles          map[parley.PrincipalID]parley.Role // of open stays
 	stays          map[parley.PrincipalID][][4]uint64 // from, to, from seq, to seq
 	sent           map[string]uint64                  // "sender/client id" → seq
+	chat
 }
 
 func (m *model) runs(p parley.PrincipalID) bool {
@@ -31,6 +34,14 @@ func (m *model) join(p parley.PrincipalID, role parley.Role) {
 	m.changeSeq++
 	m.roles[p] = role
 	m.stays[p] = append(m.stays[p], [4]uint64{m.changeSeq, 0, m.seq + 1, 0})
+	m.joined[p] = m.changeSeq
+	m.relist(p)
+}
+
+// leave ends a stay at an event that has its number.
+func (m *model) leave(p parley.PrincipalID) {
+	last := &m.stays[p][len(m.stays[p])-1]
+	last[1], last[3] = m.changeSeq, m.seq
 }
 
 // The commands: each changes the model and says which code is expected, empty
@@ -48,6 +59,7 @@ func (m *model) post(p parley.PrincipalID, key string) parley.Code {
 		m.seq++
 		m.changeSeq++
 		m.sent[k] = m.seq
+		m.said = append(m.said, said{sender: p, content: key, reactions: map[string]bool{}})
 		return ""
 	}
 }
@@ -75,11 +87,15 @@ func (m *model) remove(p, who parley.PrincipalID) parley.Code {
 		return parley.CodeForbidden
 	case m.roles[who] == "":
 		return parley.CodeNotFound
+	case m.roles[who] == parley.RoleOwner && m.roles[p] != parley.RoleOwner:
+		return parley.CodeForbidden
 	}
 	m.changeSeq++
 	delete(m.roles, who)
-	last := &m.stays[who][len(m.stays[who])-1]
-	last[1], last[3] = m.changeSeq, m.seq
+	m.leave(who)
+	if heir := m.heir(); heir != "" {
+		m.become(heir, parley.RoleOwner)
+	}
 	return ""
 }
 
@@ -106,10 +122,13 @@ func (m *model) publish(p parley.PrincipalID) parley.Code {
 }
 
 func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	w := newWorld(t, func(c *Config) {
 		c.Limits.PublishesPerMinute, c.Limits.MessagesBurst = 1<<30, 1<<30
+		c.Now = func() time.Time { now = now.Add(time.Millisecond); return now }
 	})
 	people := []parley.PrincipalID{"ann", "ben", "cleo", "dora"}
+	blocks := map[[2]parley.PrincipalID]bool{} // of all that follow
 	rapid.Check(t, func(t *rapid.T) {
 		begun, err := w.Do(context.Background(), ann, parley.CreateConversation{Kind: parley.KindGroup, Members: people[1:2]})
 		if err != nil {
@@ -119,6 +138,7 @@ func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
 			id: begun.Conversation.ID, changeSeq: 1, sent: map[string]uint64{},
 			roles: map[parley.PrincipalID]parley.Role{"ann": parley.RoleOwner, "ben": parley.RoleMember},
 			stays: map[parley.PrincipalID][][4]uint64{"ann": {{1, 0, 1, 0}}, "ben": {{1, 0, 1, 0}}},
+			chat:  newChat(blocks),
 		}
 		anyone := rapid.SampledFrom(people)
 		try := func(t *rapid.T, p parley.PrincipalID, cmd parley.Command, want parley.Code) parley.Result {
@@ -133,7 +153,8 @@ func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
 			}
 			return r
 		}
-		t.Repeat(map[string]func(*rapid.T){
+		acts := w.chatActs(m, people, try)
+		maps.Copy(acts, map[string]func(*rapid.T){
 			"post": func(t *rapid.T) {
 				p, key := anyone.Draw(t, "who"), fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "key"))
 				want := m.post(p, key)
@@ -141,14 +162,19 @@ func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
 				if want == "" && r.Message.Seq != m.sent[string(p)+"/"+key] {
 					t.Fatalf("seq %d, want %d", r.Message.Seq, m.sent[string(p)+"/"+key])
 				}
+				if want == "" && !r.Repeated {
+					m.said[m.seq-1].id = r.Message.ID
+				}
 			},
 			"add": func(t *rapid.T) {
 				p, who := anyone.Draw(t, "who"), anyone.Draw(t, "whom")
 				try(t, p, parley.AddMembers{Conversation: m.id, Members: []parley.PrincipalID{who}}, m.add(p, who))
 			},
 			"remove": func(t *rapid.T) {
-				// ann stays, or else soon nobody may do anything.
-				p, who := anyone.Draw(t, "who"), rapid.SampledFrom(people[1:]).Draw(t, "whom")
+				p, who := anyone.Draw(t, "who"), anyone.Draw(t, "whom")
+				if len(m.roles) == 1 && m.roles[who] != "" {
+					return // or else nobody may do anything any more
+				}
 				try(t, p, parley.RemoveMember{Conversation: m.id, Member: who}, m.remove(p, who))
 			},
 			"publish": func(t *rapid.T) {
@@ -161,8 +187,12 @@ func TestTheEngineDoesWhatTheModelDoes(t *testing.T) {
 					try(t, p, parley.CloseConversation{Conversation: m.id}, m.close(p))
 				}
 			},
-			"": func(t *rapid.T) { w.compare(t, m) },
+			"": func(t *rapid.T) {
+				w.compare(t, m)
+				w.compareChat(t, m, people)
+			},
 		})
+		t.Repeat(acts)
 		w.gapless(t, m)
 	})
 }
@@ -207,7 +237,7 @@ func (w *world) gapless(t *rapid.T, m *model) {
 		if ev.ChangeSeq != uint64(i+1) {
 			t.Fatalf("event %d has change_seq %d", i+1, ev.ChangeSeq)
 		}
-		if body, ok := ev.Body.(*parley.MessageBody); ok {
+		if body, ok := ev.Body.(*parley.MessageBody); ok && ev.Type == parley.MessageCreated {
 			if seq++; body.Seq != seq {
 				t.Fatalf("message %d has seq %d", seq, body.Seq)
 			}
