@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"bytes"
+	"context"
+	"slices"
 	"testing"
 
 	"github.com/parley-chat/parley"
@@ -84,5 +87,44 @@ func TestEachForwardCountsAsAMessage(t *testing.T) {
 	// What would never be taken is not waited for.
 	if e := w.refused(ben, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a, b, from, ids{}.NewID()}}, parley.CodeRateLimited); e.RetryAfter != 0 {
 		t.Errorf("retry after %v", e.RetryAfter)
+	}
+}
+
+// holds is a store that notes which conversations a transaction holds.
+type holds struct {
+	parley.Store
+	order []parley.ConversationID
+}
+
+type holdsTx struct {
+	parley.Tx
+	store *holds
+}
+
+func (s *holds) Update(ctx context.Context, fn func(parley.Tx) error) error {
+	return s.Store.Update(ctx, func(tx parley.Tx) error { return fn(holdsTx{tx, s}) })
+}
+
+func (t holdsTx) Conversation(org parley.OrgID, id parley.ConversationID) (*parley.Conversation, error) {
+	t.store.order = append(t.store.order, id)
+	return t.Tx.Conversation(org, id)
+}
+
+// Of two who forward into the same conversations one waits for the other, whichever
+// way round they name them.
+func TestAForwardHoldsInOneOrder(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.group(), w.group(), w.group()
+	store := &holds{Store: w.store}
+	w.Engine = w.node("node-2", func(c *Config) { c.Store = store })
+	for _, from := range []parley.ConversationID{a, b, c} {
+		m := w.said(ann, from, "x")
+		for _, to := range [][]parley.ConversationID{{a, c}, {c, a}, {b}, {c, b, a}} {
+			store.order = nil
+			w.must(ann, parley.ForwardMessage{Message: m, Conversations: to})
+			if !slices.IsSortedFunc(store.order, func(a, b parley.ConversationID) int { return bytes.Compare(a[:], b[:]) }) {
+				t.Errorf("from %s to %s: held %s", from, to, store.order)
+			}
+		}
 	}
 }
