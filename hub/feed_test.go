@@ -214,7 +214,7 @@ func TestALoadOfALostDayIsForgotten(t *testing.T) {
 		w.relay()
 		w.store.restore(1)
 		time.Sleep(loadTimeout - 100*time.Millisecond)
-		ada.expect("Subscribed", "Reload the log was restored")
+		ada.expect("Reload the log was restored", "Subscribed")
 		close(hang)
 		time.Sleep(aWhile)
 		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") }).subscribe()

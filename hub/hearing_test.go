@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -80,6 +81,25 @@ func TestFallingBehindForgetsRunsThatAreNotHeard(t *testing.T) {
 		}
 		ada.hears()
 		ada.subscribe().expect("Subscribed", "start", "delta 0 so far")
+	})
+}
+
+// An acknowledgement that is owed when a listener is told to reload comes after that:
+// its cursor is beyond what was lost.
+func TestReloadComesBeforeWhatIsAcknowledged(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t, func(l *parley.Limits) { l.RingEvents = 1 })
+		w.post("a", "b", "c")
+		ada := w.attach(resuming(w.store.at[0].Cursor(), "topics", "ada")).resume()
+		w.store.trim(3)
+		again := toTalk()
+		w.store.with(func() {
+			w.store.onRead = func(context.Context) {
+				w.store.with(func() { w.store.onRead = nil })
+				ada.Subscribe(&again, parley.Subscribed{Request: again})
+			}
+		})
+		ada.expect("Subscribed at 1", "Reload events are no longer kept", "Subscribed at 4")
 	})
 }
 

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -323,12 +324,14 @@ func (l *Listener) reload(head parley.Position, reason string) {
 	}
 	l.feed.h.Reloads.Add(1)
 	l.forget()
+	// Before the replies that are owed: the cursor in them is a place that only who has
+	// reloaded may come back to.
+	l.replies = slices.Insert(l.replies, 0, item{what: l.reloadReply(reason)})
 	if l.state == behind || l.state == live {
 		l.goLive()
 	}
 	l.at, l.read, l.told, l.hasResumed, l.ahead = head, head, head, false, false
 	l.runs, l.past = nil, nil
-	l.say(item{what: l.reloadReply(reason), at: head})
 	l.signal()
 }
 
