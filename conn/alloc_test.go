@@ -52,6 +52,10 @@ func (quietStore) Head(context.Context, parley.OrgID) (parley.Position, error) {
 
 func (quietStore) OpenRuns(context.Context, parley.OrgID) ([]parley.Run, error) { return nil, nil }
 
+func (quietStore) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley.Block, error) {
+	return nil, nil
+}
+
 // written returns what tells an event to n Conns on TCP sockets and reads it at
 // their other ends.
 func written(t *testing.T, n int) func() {

@@ -29,6 +29,10 @@ func (bench) LastOffset(context.Context, parley.OrgID, string) (uint64, error) {
 
 func (bench) OpenRuns(context.Context, parley.OrgID) ([]parley.Run, error) { return nil, nil }
 
+func (bench) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley.Block, error) {
+	return nil, nil
+}
+
 func (bench) CheckCursor(_ context.Context, _ parley.ReplayQuery, at parley.Position) error {
 	if at.Offset > 0 {
 		return parley.ErrCursor

@@ -327,6 +327,10 @@ func (s *simLog) away() error {
 
 func (s *simLog) OpenRuns(context.Context, parley.OrgID) ([]parley.Run, error) { return nil, s.away() }
 
+func (s *simLog) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley.Block, error) {
+	return nil, s.away()
+}
+
 func (s *simLog) Head(context.Context, parley.OrgID) (parley.Position, error) {
 	n := s.len()
 	if n == 0 {

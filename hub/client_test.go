@@ -46,6 +46,7 @@ type client struct {
 	heldBack  bool   // resume is to come
 	inHistory bool   // a history is being read
 	base      uint64 // nothing at or below it is owed
+	nodeAt    uint64 // where its node was when it attached
 	perhapsTo uint64 // nor surely at or below this
 	checked   uint64 // all that is owed up to here was told
 	last      uint64
@@ -256,6 +257,7 @@ func (c *client) attach() {
 	c.forgetRuns()
 	c.over = map[uint64]bool{}
 	c.base, c.perhapsTo, c.last = c.applied(), 0, 0
+	c.nodeAt = c.base
 	if resume && !c.lostCursor() {
 		c.base = c.at
 	} else {

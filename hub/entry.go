@@ -80,6 +80,8 @@ func (e *entry) weight() int {
 		text = len(b.Text)
 	case *parley.PublishedBody:
 		text = len(b.Data)
+	case *parley.TaskBody:
+		text = len(b.Title) + len(b.Step) + len(b.Narrative) + len(b.Result) + len(b.Error)
 	case *parley.ConversationBody:
 		text = conversationWeight(b)
 	case *parley.MemberBody:

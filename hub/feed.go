@@ -50,6 +50,7 @@ type feed struct {
 	verifying     bool                       // or whether what was applied is still of its log
 	stalled       bool
 	restored      uint64 // counts the times that the log was taken back
+	blockings     uint64 // counts the changes of blocks that were applied
 
 	// The event that is told now.
 	serial  uint64   // counts them

@@ -89,6 +89,7 @@ func (f *feed) reload(head parley.Position, reason string) {
 	clear(f.loads)
 	clear(f.runs)
 	clear(f.ended)
+	f.forgetBlocks()
 	for _, p := range f.present {
 		for _, l := range p.listeners {
 			l.reload(head, reason)

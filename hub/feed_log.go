@@ -218,6 +218,8 @@ func (f *feed) apply(e *parley.Event, m *members) {
 	if m != nil {
 		m.learn(f, e)
 		f.endRun(en)
+	} else {
+		f.learnBlock(e)
 	}
 	f.keep(en)
 	f.tell(en, m)

@@ -6,8 +6,8 @@ import (
 	parley "github.com/parley-chat/parley"
 )
 
-// name is something that can be asked for: a channel, a conversation, a run or a
-// pattern.
+// name is something that can be asked for: a channel, a conversation, a run, a task
+// or a pattern.
 type name struct {
 	kind nameKind
 	text string // a channel, or a pattern as it was written
@@ -20,8 +20,12 @@ const (
 	channelName nameKind = iota + 1
 	conversationName
 	runName
+	taskName
 	patternName
 )
+
+// isID reports whether such a name is an id.
+func (k nameKind) isID() bool { return conversationName <= k && k <= taskName }
 
 // group is all who asked for the same on one feed. Owned by the feed's loop, but
 // for what it is the group of, which never changes.
@@ -40,19 +44,19 @@ func (g *group) is(n *name) bool { return g.kind == n.kind && g.id == n.id && g.
 
 // groups finds them by name.
 type groups struct {
-	ids   [runName + 1]map[[16]byte]*group // by kind
+	ids   [taskName + 1]map[[16]byte]*group // by kind
 	texts [patternName + 1]map[string]*group
 }
 
 func (gs *groups) find(n *name) *group {
-	if n.kind == conversationName || n.kind == runName {
+	if n.kind.isID() {
 		return gs.ids[n.kind][n.id]
 	}
 	return gs.texts[n.kind][n.text]
 }
 
 func (gs *groups) put(g *group) {
-	if g.kind == conversationName || g.kind == runName {
+	if g.kind.isID() {
 		if gs.ids[g.kind] == nil {
 			gs.ids[g.kind] = map[[16]byte]*group{}
 		}
@@ -66,7 +70,7 @@ func (gs *groups) put(g *group) {
 }
 
 func (gs *groups) remove(g *group) {
-	if g.kind == conversationName || g.kind == runName {
+	if g.kind.isID() {
 		delete(gs.ids[g.kind], g.id)
 		return
 	}
@@ -189,6 +193,8 @@ func (f *feed) calls(en *entry) []*group {
 	}
 	if run, ok := runOf(e); ok {
 		f.call(name{kind: runName, id: run})
+	} else if task, ok := taskOf(e); ok {
+		f.call(name{kind: taskName, id: task})
 	}
 	if f.patterns.size > 0 {
 		f.patterns.match(en.topicOf(), func(g *group) {

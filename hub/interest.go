@@ -13,7 +13,7 @@ type interests struct {
 	// group while it is free.
 	first    seat
 	only     [1]*seat
-	named    []*seat // channels, conversations and runs
+	named    []*seat // channels, conversations, runs and tasks
 	patterns []*seat
 	// byName finds all of them; nil while they are few.
 	byName map[name]*seat
@@ -57,6 +57,9 @@ func (l *Listener) asked(en *entry) bool {
 			return true
 		}
 		if run, ok := runOf(e); ok && holds(name{kind: runName, id: run}) {
+			return true
+		}
+		if task, ok := taskOf(e); ok && holds(name{kind: taskName, id: task}) {
 			return true
 		}
 	}
@@ -109,6 +112,9 @@ func (l *Listener) want(ref string, i *parley.Interest, since uint64) {
 	for _, r := range i.Runs {
 		in.name(l, name{kind: runName, id: r}, since)
 	}
+	for _, t := range i.Tasks {
+		in.name(l, name{kind: taskName, id: t}, since)
+	}
 	if len(i.Patterns) > 0 {
 		in.match(l, ref, i.Patterns, since)
 	}
@@ -127,6 +133,9 @@ func (l *Listener) unwant(ref string, i *parley.Interest) {
 	}
 	for _, r := range i.Runs {
 		in.unname(l, name{kind: runName, id: r})
+	}
+	for _, t := range i.Tasks {
+		in.unname(l, name{kind: taskName, id: t})
 	}
 	if ref != "" {
 		in.unmatch(l, ref, nil)

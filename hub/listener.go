@@ -152,33 +152,37 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 		}
 		place.at = at
 	}
+	f := l.feed
 	for asked := false; ; {
-		unknown, log := false, uint64(0)
+		var k lacks
 		var filled <-chan struct{}
-		if !l.feed.do(func() {
-			log = l.feed.restored
-			if unknown = place.named && place.reload == "" && !l.recognize(&place); !unknown {
+		if !f.do(func() {
+			switch k = l.lacks(&place); {
+			case !k.any():
 				l.register(cfg, place)
-			} else if !asked {
-				filled = l.feed.reachBack(place.at.Offset)
+			case k.place && !asked:
+				filled = f.reachBack(place.at.Offset)
 			}
 		}) {
 			return ErrClosed
 		}
-		if !unknown {
+		if !k.any() {
 			return nil
 		}
 		if asked = true; filled != nil {
-			l.feed.await(filled)
+			f.await(filled)
 			continue
 		}
-		if err := l.lookUp(&place); err != nil {
+		blocked, err := l.lookUp(&place, &k)
+		if err != nil {
 			return err
 		}
 		again := false
-		if !l.feed.do(func() {
-			// What was looked up in a log that was restored meanwhile says nothing.
-			if again = l.feed.restored != log; !again {
+		if !f.do(func() {
+			if again = k.outdated(f); !again {
+				if k.blocks {
+					f.person(l.who.Load().ID).knows(blocked)
+				}
 				l.register(cfg, place)
 			}
 		}) {
@@ -188,6 +192,43 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 			return nil
 		}
 	}
+}
+
+// lacks is what only the store can say before a listener is registered.
+type lacks struct {
+	place, blocks bool
+	// The state of the feed by which what the store says is still true.
+	log, blockings uint64
+}
+
+func (k *lacks) any() bool { return k.place || k.blocks }
+
+// outdated reports whether what was looked up says nothing any more: the log was
+// restored meanwhile, or somebody's blocks have changed. On the loop.
+func (k *lacks) outdated(f *feed) bool {
+	return f.restored != k.log || k.blocks && f.blockings != k.blockings
+}
+
+// lacks says what the feed does not know of the listener. On the loop.
+func (l *Listener) lacks(place *resumption) lacks {
+	f := l.feed
+	p := f.persons[l.who.Load().ID]
+	return lacks{
+		place:  place.named && place.reload == "" && !l.recognize(place),
+		blocks: p == nil || !p.blocksKnown,
+		log:    f.restored, blockings: f.blockings,
+	}
+}
+
+// lookUp asks the store for what is lacking.
+func (l *Listener) lookUp(place *resumption, k *lacks) (blocked *blocks, err error) {
+	if k.place {
+		err = l.lookUpPlace(place)
+	}
+	if err == nil && k.blocks {
+		blocked, err = l.feed.readBlocks(l.feed.ctx, l.who.Load().ID)
+	}
+	return blocked, err
 }
 
 // resumption is the place that a listener named.
@@ -214,9 +255,9 @@ func (l *Listener) recognize(r *resumption) bool {
 	return true
 }
 
-// lookUp checks a place by the store. One that is not of this log gives the
+// lookUpPlace checks a place by the store. One that is not of this log gives the
 // reason to reload.
-func (l *Listener) lookUp(r *resumption) error {
+func (l *Listener) lookUpPlace(r *resumption) error {
 	f, store := l.feed, l.feed.h.cfg.Store
 	err := store.CheckCursor(f.ctx, parley.ReplayQuery{Org: f.org}, r.at)
 	if err == nil && l.endsStreams() && r.at.Offset > 0 {

@@ -170,6 +170,7 @@ func (l *Listener) TellCursor() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		defer l.forgetHistory()
+		l.forgetEnded()
 		if l.state != live || len(l.queue) > 0 || l.unended() || l.feed.applied.Offset <= l.at.Offset {
 			return
 		}
@@ -186,6 +187,20 @@ func (l *Listener) TellCursor() {
 			l.signal()
 		}
 	})
+}
+
+// forgetEnded lets go of runs whose end was owed to a live listener that has nothing
+// to come, and that was kept from it: it blocks the agent by now. On the loop, under
+// mu.
+func (l *Listener) forgetEnded() {
+	if l.state != live || len(l.queue) > 0 || l.past == nil {
+		return
+	}
+	for id := range l.past.unended {
+		if _, over := l.feed.ended[id]; over {
+			delete(l.past.unended, id)
+		}
+	}
 }
 
 // hears lists the open runs that the listener is to hear now, in the order of

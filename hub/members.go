@@ -15,7 +15,8 @@ import (
 // Owned by the feed's loop.
 type members struct {
 	kind parley.ConversationKind
-	// stays in the order they began; those of one person do not overlap.
+	// stays in the order they began; those of one person do not overlap, but for the
+	// moment at which a role changes: it is in both, and the later one says.
 	stays []stay
 	last  lasts // the last stay of each; empty while there are few
 	// through is the change_seq up to which stays are known to be complete.
@@ -221,15 +222,24 @@ func (m *members) learn(f *feed, e *parley.Event) {
 				}
 			}
 		case *parley.MemberBody:
-			if e.Type == parley.MemberJoined {
+			// Another role ends a stay and begins the next.
+			if e.Type != parley.MemberJoined {
+				m.finish(f, e, b)
+			}
+			if e.Type != parley.MemberLeft {
 				m.begin(f, e, b)
-			} else if i := m.lastOf(f.persons[b.Principal]); i >= 0 && m.stays[i].to == 0 && m.stays[i].covers(e.ChangeSeq) {
-				m.stays[i].to = e.ChangeSeq
 			}
 		}
 		m.through = e.ChangeSeq
 	}
 	m.applied = max(m.applied, e.ChangeSeq)
+}
+
+// finish ends the stay that lasts, where that is not known already.
+func (m *members) finish(f *feed, e *parley.Event, b *parley.MemberBody) {
+	if i := m.lastOf(f.persons[b.Principal]); i >= 0 && m.stays[i].to == 0 && m.stays[i].from < e.ChangeSeq {
+		m.stays[i].to = e.ChangeSeq
+	}
 }
 
 // begin begins a stay, where it is not known already: stays are read after the

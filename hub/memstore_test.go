@@ -36,6 +36,7 @@ type memStore struct {
 	conversations map[parley.ConversationID]*parley.Conversation
 	stays         map[parley.ConversationID][]parley.Membership
 	messages      map[parley.ConversationID][]parley.Message
+	blocks        map[parley.PrincipalID]map[parley.PrincipalID]bool // by owner
 	runs          map[parley.RunID]*parley.Run
 	lastID        uint64
 
@@ -55,6 +56,7 @@ func (s *memStore) clear() {
 	s.conversations = map[parley.ConversationID]*parley.Conversation{}
 	s.stays = map[parley.ConversationID][]parley.Membership{}
 	s.messages = map[parley.ConversationID][]parley.Message{}
+	s.blocks = map[parley.PrincipalID]map[parley.PrincipalID]bool{}
 }
 
 // with changes the store under its lock.
@@ -103,6 +105,12 @@ func (numbered) Prefix() string { return "n" }
 
 // learn makes the rows say what the event says.
 func (s *memStore) learn(e *parley.Event) {
+	if b, ok := e.Body.(*parley.BlockBody); ok {
+		if s.blocks[e.Targets[0]] == nil {
+			s.blocks[e.Targets[0]] = map[parley.PrincipalID]bool{}
+		}
+		s.blocks[e.Targets[0]][b.Blocked] = e.Type == parley.PrincipalBlocked
+	}
 	if e.Conversation.IsZero() {
 		return
 	}
@@ -128,6 +136,9 @@ func (s *memStore) learn(e *parley.Event) {
 			if m := &s.stays[e.Conversation][i]; m.Principal == b.Principal && m.Open() {
 				m.To = e.ChangeSeq
 			}
+		}
+		if e.Type == parley.MemberUpdated {
+			join(b)
 		}
 	case *parley.MessageBody:
 		if e.Type == parley.MessageCreated {
@@ -219,6 +230,18 @@ func (s *memStore) Stays(ctx context.Context, _ parley.OrgID, id parley.Conversa
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stays[id]), nil
+}
+
+func (s *memStore) Blocks(ctx context.Context, _ parley.OrgID, owner parley.PrincipalID) ([]parley.Block, error) {
+	s.mu.Lock()
+	var out []parley.Block
+	for id, on := range s.blocks[owner] {
+		if on {
+			out = append(out, parley.Block{Org: testOrg, Owner: owner, Blocked: id})
+		}
+	}
+	s.mu.Unlock()
+	return out, s.read(ctx) // what is read may be old by the time it is there
 }
 
 func (s *memStore) Run(ctx context.Context, _ parley.OrgID, id parley.RunID) (*parley.Run, error) {

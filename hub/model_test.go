@@ -57,7 +57,7 @@ func (c *client) expects(f *fact) owed {
 		}
 		return perhaps // who comes back may be told what it said itself
 	}
-	if f.erased || offset <= c.perhapsTo {
+	if f.erased || offset <= c.perhapsTo || !c.surelyHears(speakerOf(e), offset) {
 		return perhaps
 	}
 	return min(answer, allowed)
@@ -123,6 +123,8 @@ func (c *client) accessOf(who *parley.Principal, f *fact) (internal, allowed boo
 		return false, false
 	case e.Channel == parley.ChannelMemory:
 		return false, who.Can(parley.ScopeMemoryRead)
+	case e.Channel == parley.ChannelConversation:
+		return false, who.Can(parley.ScopeConversationsRead)
 	}
 	return false, who.Can(parley.ScopeEventsSubscribe)
 }
@@ -218,6 +220,7 @@ func (c *client) hearDurable(l line) {
 	if l.kind == string(parley.MessageCreated) && c.history[[2]uint64{l.conversation, l.n}] {
 		s.fatalf("%s is told message %d of %d again after its history", c.name, l.n, l.conversation)
 	}
+	c.checkBlocked(speakerOf(f.event), l.offset, l.kind)
 	c.got[l.offset] = true
 	c.hearOutcome(l)
 }
@@ -277,6 +280,11 @@ func (c *client) hearLive(l line) {
 		}
 	}
 	c.checkPresent(l)
+	if l.kind == string(parley.TypingStarted) {
+		c.checkBlocked(parley.PrincipalID(l.text), 0, l.kind)
+	} else {
+		c.checkBlocked(simAgent, 0, l.kind)
+	}
 	if e := liveEvent(l); l.kind != string(parley.StreamDelta) && !slices.ContainsFunc(c.spans, func(s span) bool { return names(&s.sub.Interest, e) }) {
 		s.fatalf("%s hears %s of %d, which it never asked for", c.name, l.kind, l.conversation)
 	}

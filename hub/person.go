@@ -1,18 +1,26 @@
 package hub
 
-import parley "github.com/parley-chat/parley"
+import (
+	"sync/atomic"
+
+	parley "github.com/parley-chat/parley"
+)
 
 // person is a principal as a feed knows it: one that listens here, or that a
 // conversation in memory knows. Owned by the feed's loop.
 type person struct {
 	id        parley.PrincipalID
 	listeners []*Listener
-	only      [1]*Listener // where listeners is while it is one: in the same line of memory
-	at        int32        // its place in feed.present, where it listens
-	number    uint32       // of those that the feed has come to know
-	in        []*members   // the conversations in memory in which it has or had a stay
-	recent    recent       // what was told to it by name
-	serial    uint64       // of the last event it was counted for
+	// blocked are those whom it does not want to hear, nil for nobody: looked at for
+	// every event. blocksKnown says that they were read, and are kept current since.
+	blocked     atomic.Pointer[blocks]
+	only        [1]*Listener // where listeners is while it is one: in the same line of memory
+	at          int32        // its place in feed.present, where it listens
+	number      uint32       // of those that the feed has come to know
+	in          []*members   // the conversations in memory in which it has or had a stay
+	recent      recent       // what was told to it by name
+	serial      uint64       // of the last event it was counted for
+	blocksKnown bool
 }
 
 // person returns who has an id, known from now on.

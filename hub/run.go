@@ -113,3 +113,14 @@ func runOf(e *parley.Event) (parley.RunID, bool) {
 	}
 	return parley.RunID{}, false
 }
+
+// taskOf returns the id of the task an event tells of; false for none.
+func taskOf(e *parley.Event) (parley.TaskID, bool) {
+	switch b := e.Body.(type) {
+	case *parley.TaskBody:
+		return b.Task, true
+	case *parley.TaskDeltaBody:
+		return b.Task, true
+	}
+	return parley.TaskID{}, false
+}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,7 @@ type sim struct {
 	facts         []*fact // by offset-1
 	unplaced      []*fact // committed, without a Position
 	clients       []*client
+	blockings     []*fact // the changes of blocks, as they were committed
 
 	chaos   int  // one message in so many is mistreated; 0 for none
 	hostile bool // the log may be restored, trimmed and erased
@@ -203,7 +205,7 @@ func (s *sim) one() {
 		do     func()
 	}
 	ops := [...]op{
-		{20, s.post}, {3, s.createConversation}, {10, s.changeMembers}, {12, s.publish}, {8, s.publishBlip},
+		{20, s.post}, {3, s.createConversation}, {10, s.changeMembers}, {3, s.block}, {4, s.react}, {12, s.publish}, {8, s.publishBlip},
 		{4, s.startRun}, {20, s.delta}, {2, s.tool}, {3, s.endRun}, {4, s.typing},
 		{25, s.relay}, {60, s.deliver}, {100, s.clientReads}, {50, s.clientActs},
 		{4, s.advance}, {3, s.trouble},
@@ -291,6 +293,11 @@ func (s *sim) changeMembers() {
 		p = pick(s.rng, simCrowd)
 	}
 	role, in := c.members[p]
+	if in && s.rng.IntN(3) == 0 {
+		c.members[p] = pick(s.rng, []parley.Role{parley.RoleOwner, parley.RoleMember})
+		s.commit(c, &parley.Event{Type: parley.MemberUpdated, Body: &parley.MemberBody{Principal: p, Role: c.members[p]}})
+		return
+	}
 	if in {
 		// The one who leaves hears it: it is among the hearers still.
 		s.commit(c, &parley.Event{Type: parley.MemberLeft, Body: &parley.MemberBody{Principal: p, Role: role}})
@@ -299,6 +306,26 @@ func (s *sim) changeMembers() {
 	}
 	c.members[p] = pick(s.rng, []parley.Role{parley.RoleOwner, parley.RoleMember})
 	s.commit(c, &parley.Event{Type: parley.MemberJoined, Body: &parley.MemberBody{Principal: p, Role: c.members[p]}})
+}
+
+// block begins or ends a block, which is the owner's own affair.
+func (s *sim) block() {
+	owner, other := pick(s.rng, simPeople[:3]), pick(s.rng, append(simPeople[:3:3], simAgent))
+	if owner == other {
+		return
+	}
+	e := &parley.Event{
+		Type: pick(s.rng, []parley.EventType{parley.PrincipalBlocked, parley.PrincipalUnblocked, parley.PrincipalUnblocked}), Actor: owner,
+		Channel: parley.ChannelConversation, Targets: []parley.PrincipalID{owner}, Body: &parley.BlockBody{Blocked: other},
+	}
+	s.commit(nil, e)
+	s.blockings = append(s.blockings, s.unplaced[len(s.unplaced)-1])
+}
+
+// react puts an emoji under some message.
+func (s *sim) react() {
+	c := pick(s.rng, s.conversations)
+	s.commit(c, &parley.Event{Type: parley.ReactionChanged, Body: &parley.ReactionBody{Principal: pick(s.rng, simPeople), Emoji: "!"}})
 }
 
 // publish tells a memory or custom event: to all, to some, or in a conversation.
@@ -598,6 +625,10 @@ func (s *sim) restore() {
 	s.trace("restored to offset %d", offset)
 	s.store.restore(uint64(offset))
 	s.facts, s.unplaced = s.facts[:offset], nil
+	s.blockings = slices.DeleteFunc(s.blockings, func(f *fact) bool {
+		at := f.event.Position.Offset
+		return at == 0 || at > uint64(offset)
+	})
 	s.mu.Lock()
 	s.runs = nil
 	s.mu.Unlock()

@@ -40,8 +40,8 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 	e := en.event
 	moment := m.moment(e)
 	if len(m.stays) <= len(f.present) {
-		for i := range m.stays {
-			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) {
+		for i := len(m.stays) - 1; i >= 0; i-- { // at the moment at which a role changes the new one counts
+			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) && !s.who.shuns(e) {
 				st := standing{m.kind, true, s.internal}
 				for _, l := range s.who.listeners {
 					f.consider(l, en, &st, hear)
@@ -50,7 +50,7 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 		}
 	} else {
 		for _, p := range f.present {
-			if st := m.standingOf(p, e); st.in {
+			if st := m.standingOf(p, e); st.in && !p.shuns(e) {
 				for _, l := range p.listeners {
 					f.consider(l, en, &st, hear)
 				}
@@ -58,8 +58,10 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 		}
 	}
 	for l := range f.readers {
-		st := standing{kind: m.kind}
-		f.consider(l, en, &st, hear)
+		if !l.person.shuns(e) {
+			st := standing{kind: m.kind}
+			f.consider(l, en, &st, hear)
+		}
 	}
 }
 
@@ -79,7 +81,7 @@ func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listene
 // heard decides the same of a listener alone, for an entry of the past.
 func (l *Listener) heard(en *entry, st *standing) (parley.View, bool) {
 	view, ok := l.may(l.who.Load().rights, en, st)
-	return view, ok && l.selects(en.event, l.asked(en))
+	return view, ok && !l.person.shuns(en.event) && l.selects(en.event, l.asked(en))
 }
 
 // selects reports whether a listener that may hear an event is told it: what it

@@ -1,0 +1,169 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// blocks are those whom a principal does not want to hear. It is never changed: the
+// next one takes its place.
+type blocks map[parley.PrincipalID]struct{}
+
+// shuns reports whether an event tells what somebody says whom the person blocks. By
+// what is known now, not by what was when it happened. Safe for any goroutine.
+func (p *person) shuns(e *parley.Event) bool {
+	return p.blocked.Load() != nil && p.blocks(e)
+}
+
+// blocks is shuns for one who blocks somebody: apart, so that shuns costs those who
+// block nobody no call.
+func (p *person) blocks(e *parley.Event) bool {
+	b := p.blocked.Load()
+	if b == nil {
+		return false
+	}
+	_, blocked := (*b)[speakerOf(e)]
+	return blocked
+}
+
+// speakerOf returns whose words or doings an event tells; empty for a fact that is
+// nobody's alone and is told to everybody. A message is its sender's, whoever deletes
+// it.
+func speakerOf(e *parley.Event) parley.PrincipalID {
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		return b.Sender
+	case *parley.ReactionBody:
+		return b.Principal
+	case *parley.TypingBody:
+		return b.Principal
+	case *parley.RunBody:
+		return b.Agent
+	case *parley.DeltaBody:
+		return b.Agent
+	case *parley.ToolBody:
+		return b.Agent
+	case *parley.TaskBody:
+		return b.Agent
+	case *parley.TaskDeltaBody:
+		return b.Agent
+	case *parley.CallBody:
+		if e.Type == parley.CallStarted { // it does not ring
+			return b.Initiator
+		}
+	}
+	return ""
+}
+
+// knows takes in whom the person blocks; nil for nobody. On the loop.
+func (p *person) knows(b *blocks) {
+	p.blocked.Store(b)
+	p.blocksKnown = true
+}
+
+// learnBlock applies a block, or the end of one, to whom the feed knows. On the loop.
+func (f *feed) learnBlock(e *parley.Event) {
+	body, ok := e.Body.(*parley.BlockBody)
+	if !ok {
+		return
+	}
+	f.blockings++
+	for _, owner := range e.Targets {
+		if p := f.persons[owner]; p != nil && p.blocksKnown {
+			p.knows(p.blocked.Load().with(body.Blocked, e.Type == parley.PrincipalBlocked))
+		}
+	}
+}
+
+// with returns the blocks after one began or ended; nil for none.
+func (b *blocks) with(id parley.PrincipalID, on bool) *blocks {
+	next := blocks{}
+	if b != nil {
+		for other := range *b {
+			next[other] = struct{}{}
+		}
+	}
+	if on {
+		next[id] = struct{}{}
+	} else {
+		delete(next, id)
+	}
+	if len(next) == 0 {
+		return nil
+	}
+	return &next
+}
+
+// readBlocks reads whom a principal blocks; nil for nobody. Off the loop: what is
+// read is taken in only if the feed applied no change of blocks since before.
+func (f *feed) readBlocks(ctx context.Context, owner parley.PrincipalID) (*blocks, error) {
+	list, err := f.h.cfg.Store.Blocks(ctx, f.org, owner)
+	if err != nil {
+		return nil, fmt.Errorf("read whom %s blocks: %w", owner, err)
+	}
+	var b *blocks
+	for i := range list {
+		if b == nil {
+			b = &blocks{}
+		}
+		(*b)[list[i].Blocked] = struct{}{}
+	}
+	return b, nil
+}
+
+const rereadPause = 200 * time.Millisecond
+
+// forgetBlocks has the blocks of all read again: the log they came from was taken
+// back. Those who are here are kept from what they were kept from until that is done.
+func (f *feed) forgetBlocks() {
+	for _, p := range f.persons {
+		p.blocksKnown = false
+	}
+	ids := make([]parley.PrincipalID, len(f.present))
+	for i, p := range f.present {
+		ids[i] = p.id
+	}
+	log := f.restored
+	f.wg.Go(func() {
+		for _, id := range ids {
+			if !f.rereadBlocks(id, log) {
+				return
+			}
+		}
+	})
+}
+
+// rereadBlocks tries until it has read a principal's blocks; false where somebody
+// else does by now, or the feed has ended. Off the loop.
+func (f *feed) rereadBlocks(id parley.PrincipalID, log uint64) bool {
+	for {
+		var seen uint64
+		if !f.do(func() { seen = f.blockings }) {
+			return false
+		}
+		b, err := f.readBlocks(f.ctx, id)
+		if err != nil {
+			select {
+			case <-time.After(rereadPause):
+				continue
+			case <-f.ctx.Done():
+				return false
+			}
+		}
+		current, done := false, false
+		f.do(func() {
+			current = f.restored == log
+			if done = current && f.blockings == seen; done {
+				if p := f.persons[id]; p != nil {
+					p.knows(b)
+				}
+			}
+		})
+		if !current || done {
+			return current
+		}
+	}
+}

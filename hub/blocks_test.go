@@ -1,0 +1,239 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	parley "github.com/parley-chat/parley"
+)
+
+// by is a message of somebody other than ada.
+func by(who parley.PrincipalID, text string) *parley.Event {
+	e := said(text)
+	e.Body.(*parley.MessageBody).Sender = who
+	return e
+}
+
+func reacted(who parley.PrincipalID) *parley.Event {
+	return &parley.Event{Type: parley.ReactionChanged, Conversation: talk(), Body: &parley.ReactionBody{Principal: who, Emoji: "!", Added: true}}
+}
+
+// own is an event of principal scope: told to one, on all its devices.
+func own(who parley.PrincipalID, t parley.EventType, body parley.Body) *parley.Event {
+	return &parley.Event{Type: t, Actor: who, Channel: parley.ChannelConversation, Targets: []parley.PrincipalID{who}, Body: body}
+}
+
+func blocked(owner, other parley.PrincipalID) *parley.Event {
+	return own(owner, parley.PrincipalBlocked, &parley.BlockBody{Blocked: other})
+}
+
+func unblocked(owner, other parley.PrincipalID) *parley.Event {
+	return own(owner, parley.PrincipalUnblocked, &parley.BlockBody{Blocked: other})
+}
+
+// tell commits events, each on its own, and tells them to all nodes.
+func (w *world) tell(events ...*parley.Event) {
+	for _, e := range events {
+		w.store.commit(e)
+	}
+	w.relay()
+}
+
+// Whom one blocks one does not hear from then on; others do, and so does the one who
+// is blocked. What is not said, but says who is there, is told all the same.
+func TestWhoIsBlockedIsNotHeard(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada, bob := w.attach(nil).subscribe(), w.attach(func(c *ListenerConfig) { c.Principal = user("bob") }).subscribe()
+		phone := w.attach(nil).subscribe()
+		w.tell(by("bob", "one"), blocked("ada", "bob"), by("bob", "two"), reacted("bob"), said("three"))
+		w.typing(talk())
+		w.tell(&parley.Event{Type: parley.ReceiptUpdated, Conversation: talk(), Body: &parley.ReceiptBody{Principal: "bob"}}, left("bob"))
+		for _, e := range []*ear{ada, phone} {
+			e.expect("Subscribed", "2 message.created one", "6 message.created three", "7 receipt.updated", "8 member.left")
+		}
+		bob.expect("Subscribed", "2 message.created one", "4 message.created two", "5 reaction.changed", "6 message.created three",
+			"typing.started bob", "7 receipt.updated", "8 member.left")
+	})
+}
+
+// A message is its sender's: whom one blocks may delete what another said, and that
+// is told; not so what it said itself, whoever deletes it.
+func TestADeletionIsToldByWhoseMessageItIs(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		deleted := func(actor, sender parley.PrincipalID) *parley.Event {
+			e := by(sender, "")
+			e.Type, e.Actor = parley.MessageDeleted, actor
+			return e
+		}
+		w.tell(blocked("ada", "bob"), deleted("bob", "agent"), deleted("ada", "bob"))
+		ada.expect("Subscribed", "3 message.deleted")
+	})
+}
+
+// In a replay it is what is known of blocks now that counts: from the ring, and from
+// the store.
+func TestAReplayKnowsBlocks(t *testing.T) {
+	for name, ring := range map[string]int{"ring": 100, "store": 1} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T) {
+				w := newWorld(t, func(l *parley.Limits) { l.RingEvents = ring })
+				w.tell(by("bob", "one"), blocked("ada", "bob"), by("bob", "two"), reacted("bob"), said("three"))
+				from := w.store.at[0].Cursor()
+				for _, dialect := range []string{"topics", "bot", "events"} {
+					w.attach(resuming(from, dialect, "ada")).resume().expect("Subscribed at 1", "6 message.created three")
+				}
+				w.tell(unblocked("ada", "bob"))
+				w.attach(resuming(from, "topics", "ada")).resume().
+					expect("Subscribed at 1", "2 message.created one", "4 message.created two", "5 reaction.changed", "6 message.created three", "CursorMoved at 7")
+			})
+		})
+	}
+}
+
+// A block made on another node, or while nobody of the owner was here, is known to
+// whoever comes: also where the change comes while it is being read.
+func TestBlocksAreKnownFromTheBeginning(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+		w.tell(blocked("ada", "bob"))
+		ada := w.attach(nil).subscribe()
+		w.tell(by("bob", "one"))
+		ada.expect("Subscribed")
+		ada.Detach()
+		w.tell(unblocked("ada", "bob")) // heard by the feed alone
+		again := w.attach(nil).subscribe()
+		w.tell(by("bob", "two"))
+		again.expect("Subscribed", "5 message.created two")
+		bob.expect()
+	})
+}
+
+func TestABlockThatIsMadeWhileBlocksAreReadHolds(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+		w.tell(joined("eve"))
+		reads := 0
+		w.store.with(func() {
+			w.store.onRead = func(context.Context) {
+				if reads++; reads == 1 { // what is read was read already
+					w.store.commit(blocked("eve", "bob"))
+					w.nodes[0].bus.put(&w.nodes[0].bus.log, logMessage(w.store.sequence(1)[0], false))
+					w.nodes[0].bus.take("log", &w.nodes[0].bus.log, nil, 0)
+				}
+			}
+		})
+		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") }).subscribe()
+		w.tell(by("bob", "one"), said("two"))
+		eve.expect("Subscribed", "5 message.created two")
+	})
+}
+
+// Whose blocks cannot be read is not let in: it would hear what it must not.
+func TestWithoutTheStoreNobodyComes(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(nil)
+		w.store.with(func() { w.store.failing = true })
+		h := w.nodes[0].hub
+		if _, err := h.Attach(ListenerConfig{Principal: user("bob"), Dialect: "topics"}); !errors.Is(err, parley.ErrUnavailable) {
+			t.Errorf("attach: %v", err)
+		}
+		w.attach(nil) // she is known already
+		w.store.with(func() { w.store.failing = false })
+		w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+	})
+}
+
+// A log that was taken back takes blocks back; they are read again as soon as the
+// store answers.
+func TestARestoredLogTakesBlocksBack(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		ada := w.attach(nil).subscribe()
+		w.tell(blocked("ada", "bob"))
+		ada.expect("Subscribed")
+		w.store.restore(1)
+		time.Sleep(aWhile)
+		ada.expect("Reload the log was restored")
+		w.tell(by("bob", "hello"))
+		ada.expect("2 message.created hello")
+	})
+}
+
+// Of an agent that one blocks in the middle of its answer one hears no more, not even
+// the end; the cursor moves on all the same. Where the block ends before the answer
+// does, what is missing of the text comes with the next piece.
+func TestAnAgentIsBlockedWhileItAnswers(t *testing.T) {
+	for _, dialect := range []string{"topics", "bot"} {
+		t.Run(dialect, func(t *testing.T) {
+			within(t, func(t *testing.T) {
+				w := newWorld(t)
+				ada := w.attach(resuming("", dialect, "ada")).subscribe()
+				w.start()
+				w.say("so ")
+				ada.expect("Subscribed at 1", "start", "delta 0 so")
+				w.tell(blocked("ada", "agent"))
+				w.say("it ")
+				ada.expect()
+				w.tell(unblocked("ada", "agent"))
+				w.say("is")
+				ada.expect("delta 3 it is")
+				w.tell(blocked("ada", "agent"))
+				w.say("!")
+				w.end()
+				ada.expect()
+				ada.TellCursor()
+				synctest.Wait()
+				ada.expect("CursorMoved at 6")
+			})
+		})
+	}
+}
+
+// Who joins, or comes back, is not told of the open answer of an agent it blocks.
+func TestOpenAnswersOfTheBlockedAreNotTold(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.tell(blocked("ada", "agent"))
+		w.start()
+		w.say("so far")
+		w.attach(nil).subscribe().expect("Subscribed")
+		w.attach(resuming(w.store.at[0].Cursor(), "bot", "ada")).resume().expect("Subscribed at 1", "CursorMoved at 2")
+	})
+}
+
+// One who fell behind within an answer, and blocks the agent after its message was
+// passed over for the end that was to follow, is not told the end; its cursor moves on.
+func TestTheCursorMovesPastAnEndThatIsKeptBack(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t, func(l *parley.Limits) { l.QueueFrames = 1 })
+		w.nodes[0].hub.sizes.page = 1
+		ada := w.attach(resuming("", "bot", "ada")).subscribe()
+		ada.expect("Subscribed at 1")
+		w.start()
+		ada.expect("start")
+		w.run.text = "so it is"
+		w.end()
+		for at := uint64(0); at < 2; {
+			if _, _, err := ada.Next(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			ada.feed.do(func() { at = ada.at.Offset })
+		}
+		w.tell(blocked("ada", "agent"))
+		ada.more = true
+		ada.expect()
+		w.tell(blocked("bob", "agent")) // is nothing to her
+		ada.TellCursor()
+		synctest.Wait()
+		ada.expect("CursorMoved at 5")
+	})
+}
