@@ -138,7 +138,7 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operato
 	doors := httpd.New(httpd.Config{
 		Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(),
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
-		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Limits: a.cfg.Limits,
+		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Say: a.presence.Say, Limits: a.cfg.Limits,
 		Sockets:        a.conns.Doors(),
 		AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies, PublicURL: a.cfg.PublicURL,
 		Ready: a.Ready, FailedAuth: failures, Logger: a.log, Metrics: a.metrics,

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/internal/membus"
+	"github.com/parley-chat/parley/presence"
 	"github.com/parley-chat/parley/store/sqlite"
 )
 
@@ -114,6 +115,7 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 			return string(text), noon.Add(ttl), err
 		},
 		Listening: func(parley.OrgID, *parley.Event) int { return 7 },
+		Say:       presence.New(presence.Config{}).Say,
 	}
 	for _, change := range changes {
 		change(&c)

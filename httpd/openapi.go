@@ -161,6 +161,7 @@ func newSchemas() *schemas {
 		reflect.TypeFor[parley.PrincipalID]():      text("", "A principal's id: the sub of its token."),
 		reflect.TypeFor[parley.Role]():             enum("owner", "admin", "member", "agent"),
 		reflect.TypeFor[parley.ConversationKind](): enum("direct", "group", "agent_direct", "agent_group"),
+		reflect.TypeFor[parley.PresenceStatus]():   enum("online", "away", "offline"),
 		reflect.TypeFor[parley.TaskStatus]():       enum("pending", "running", "waiting", "completed", "failed", "cancelled"),
 		reflect.TypeFor[json.RawMessage]():         {Description: "Any JSON."},
 		reflect.TypeFor[shown]():                   anyOf("Message", "Tombstone"),

@@ -101,6 +101,10 @@ type (
 		MessageID       parley.MessageID        `json:"message_id"`
 		ConversationIDs []parley.ConversationID `json:"conversation_ids"`
 	}
+	presenceRequest struct {
+		Status parley.PresenceStatus `json:"status" jsonschema:"online or away."`
+		Detail string                `json:"status_detail,omitempty" jsonschema:"One line in one's own words, at most 256 bytes."`
+	}
 	createTaskRequest struct {
 		ConversationID parley.ConversationID `json:"conversation_id"`
 		AgentID        parley.PrincipalID    `json:"agent_id,omitempty" jsonschema:"Left out: the caller."`

@@ -89,6 +89,7 @@ func bodiesOf() map[string]bodies {
 		"POST " + chat + "/tasks/{id}/stream":      {in: streamTaskRequest{}, out: empty{}},
 		"POST " + chat + "/users/{userId}/block":   {out: empty{}},
 		"DELETE " + chat + "/users/{userId}/block": {out: empty{}},
+		"POST " + chat + "/presence":               {in: presenceRequest{}, out: presenceState{}},
 		"GET " + chat + "/blocks":                  {out: blockList{}},
 	}
 }

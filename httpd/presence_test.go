@@ -7,7 +7,46 @@ import (
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/httpd"
+	"github.com/parley-chat/parley/presence"
 )
+
+// What somebody says of itself is shown to the others while it is connected, and
+// not before; its own answer is what they are shown.
+func TestOneSaysThatOneIsAway(t *testing.T) {
+	people := presence.New(presence.Config{})
+	h := open(t, func(c *httpd.Config) { c.Presence, c.Say = people.Of, people.Say })
+	h.must("POST", "/v1/chat/conversations", "ada", `{"type":"direct","participant_ids":["bob"]}`)
+	shown := func() any {
+		list := h.must("GET", "/v1/chat/conversations", "bob", "").field(t, "conversations").([]any)
+		return list[0].(map[string]any)["contact"].(map[string]any)["status"]
+	}
+	say := func(body, want string) {
+		t.Helper()
+		if got := h.must("POST", "/v1/chat/presence", "ada", body).text; got != want {
+			t.Errorf("%s is answered %s", body, got)
+		}
+	}
+	say(`{"status":"away"}`, `{"user_id":"ada","status":"offline","status_detail":null}`)
+	if got := shown(); got != "offline" {
+		t.Errorf("without a connection she is %v", got)
+	}
+	people.Joined(everybody()["ada"])
+	say(`{"status":"away","status_detail":"at lunch"}`, `{"user_id":"ada","status":"away","status_detail":"at lunch"}`)
+	if got := shown(); got != "away" {
+		t.Errorf("she is %v", got)
+	}
+	say(`{"status":"online"}`, `{"user_id":"ada","status":"online","status_detail":null}`)
+	if got := shown(); got != "online" {
+		t.Errorf("she is %v", got)
+	}
+}
+
+func TestWherePresenceIsNotKeptNothingCanBeSaid(t *testing.T) {
+	h := open(t, func(c *httpd.Config) { c.Say = nil })
+	if a := h.send("POST", "/v1/chat/presence", "ada", `{"status":"away"}`, nil); a.status != 503 {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+}
 
 // Members of a conversation see who of them is there. Who left sees nothing of it
 // any more, of a crowd nobody sees it, and where presence is not kept it is null.

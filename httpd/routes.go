@@ -113,6 +113,7 @@ func Routes() []Route {
 		{"POST", task + "/stream", SurfaceChat, false, JSONBody, "tell some text of a running task", (*Server).streamTask, nil},
 		{"POST", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "block somebody", (*Server).block, nil},
 		{"DELETE", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "unblock somebody", (*Server).unblock, nil},
+		{"POST", "/v1/chat/presence", SurfaceChat, false, JSONBody, "say that one is away or back", (*Server).say, nil},
 		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},
 	}
 }

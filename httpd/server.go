@@ -50,6 +50,9 @@ type Config struct {
 	// Listening counts the distinct users of the audience of e that are connected
 	// and listening now, as far as this node knows (contracts.md C3). Nil counts none.
 	Listening func(org parley.OrgID, e *parley.Event) int
+	// Say has a principal say of itself that it is away or online, with a detail. Nil:
+	// the route answers 503.
+	Say func(who *parley.Principal, status parley.PresenceStatus, detail string) error
 	// Presence tells who of some principals is online. Nil: that is not shown.
 	Presence func(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus
 	// Chat spells what changed for those who catch up (contracts.md 4.1); it must be

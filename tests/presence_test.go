@@ -79,6 +79,31 @@ func TestThoseWhoShareAConversationHearOfOneAnother(t *testing.T) {
 	}
 }
 
+// C16: what one says of oneself is heard once per socket, on both nodes, and shown.
+func TestOneSaysThatOneIsAway(t *testing.T) {
+	t.Parallel()
+	a, b := twoNodes(t)
+	ada, bob := a.token("ada"), a.token("bob")
+	pair := a.conversation(ada, "direct", "bob")
+	ear := b.open("chat", bob)
+	ear.alive()
+	a.open("chat", ada)
+	ear.until(`"ada","status":"online"`)
+	b.must("POST", "/v1/chat/presence", ada, map[string]any{"status": "away", "status_detail": "at lunch"}, nil)
+	want := `{"type":"event","conversation_id":"` + pair + `","payload":{"type":"presence.updated","payload":{"user_id":"ada","status":"away","status_detail":"at lunch"}}}`
+	if got := ear.until("presence"); got != want {
+		t.Errorf("heard %s", got)
+	}
+	for _, node := range []*server{a, b} {
+		if list := node.participants(bob, pair); !strings.Contains(list, `"user_id":"ada","status":"away"`) {
+			t.Errorf("participants: %s", list)
+		}
+	}
+	if list := ear.presences(); len(list) > 0 {
+		t.Errorf("heard %q", list)
+	}
+}
+
 // participants is the answer that lists a conversation's members.
 func (s *server) participants(token, conversation string) string {
 	s.t.Helper()
