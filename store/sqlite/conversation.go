@@ -32,7 +32,7 @@ const (
 		AND (NOT ` + hidesAny + ` OR NOT EXISTS (SELECT 1 FROM member_states h INDEXED BY member_states_hidden
 			WHERE h.org = m.org AND h.principal = m.principal AND h.conversation = m.conversation
 			AND h.hidden_at <> 0 AND h.hidden_seq >= c.seq))
-		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?5`
+		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?5 + 0`
 	hidesAny = `EXISTS (SELECT 1 FROM member_states INDEXED BY member_states_hidden
 		WHERE org = ?1 AND principal = ?2 AND hidden_at <> 0)`
 )

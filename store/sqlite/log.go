@@ -27,7 +27,7 @@ const (
 	// affinity it would be another comparison, and a scan.
 	selectChanges = `SELECT epoch, ` + offset + `, data FROM events
 		WHERE place >> 40 = (SELECT +number FROM logs WHERE org = ?) AND conversation = ?
-		AND change_seq > ? AND change_seq <= ? ORDER BY change_seq LIMIT ?`
+		AND change_seq > ? AND change_seq <= ? ORDER BY change_seq LIMIT ? + 0`
 	selectEpoch = `SELECT l.last, (SELECT e.epoch FROM epochs e WHERE e.org = l.org AND e.first_pos <= ?
 		ORDER BY e.first_pos DESC LIMIT 1) FROM logs l WHERE l.org = ? AND l.last > 0`
 	selectLast = `SELECT last FROM heads WHERE org = ? AND log_key = ?`

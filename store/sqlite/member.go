@@ -20,7 +20,7 @@ const (
 	selectStaysOf = `SELECT ` + memberColumns + ` FROM memberships
 		WHERE org = ? AND conversation = ? AND principal = ? ORDER BY from_change, stay`
 	countMembers = `SELECT count(*) FROM (SELECT 1 FROM memberships
-		WHERE org = ? AND conversation = ? AND to_change = 0 LIMIT ?)`
+		WHERE org = ? AND conversation = ? AND to_change = 0 LIMIT ? + 0)`
 	insertMember = `INSERT INTO memberships (` + memberColumns + `, log_key)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	endMember = `UPDATE memberships SET to_change = ?, to_seq = ?

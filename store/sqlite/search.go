@@ -25,7 +25,7 @@ const (
 		FROM memberships m INDEXED BY memberships_stays WHERE m.org = ?1 AND m.conversation = ?2 AND m.principal = ?3 LIMIT 1`
 	selectLastMessage = `SELECT coalesce(max(n), 0) FROM messages`
 	selectScopes      = `SELECT DISTINCT conversation FROM memberships INDEXED BY memberships_principal
-		WHERE org = ? AND principal = ? LIMIT ?`
+		WHERE org = ? AND principal = ? LIMIT ? + 0`
 	// The messages of so many conversations of a principal, at least.
 	countScopes = `SELECT coalesce(sum(c.seq), 0) FROM json_each(?2) j
 		CROSS JOIN conversations c ON c.org = ?1 AND c.id = unhex(j.value)`

@@ -16,7 +16,7 @@ const (
 	updateTask = `UPDATE tasks SET status = ?, step = ?, narrative = ?, result = ?, error = ?,
 		created_at = ?, updated_at = ?, ended_at = ? WHERE org = ? AND id = ?`
 	selectTasks = `SELECT ` + taskColumns + ` FROM tasks WHERE org = ? AND conversation = ?
-		AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?`
+		AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ? + 0`
 )
 
 func taskDest(t *parley.Task) []any {

@@ -23,7 +23,7 @@ const (
 		LEFT JOIN member_states s ON s.org = m.org AND s.conversation = m.conversation AND s.principal = m.principal
 		WHERE m.org = ? AND m.principal = ? AND m.to_change = 0 AND c.status <> 'deleted'
 		AND (c.last_activity, c.id) < (?, ?) AND c.seq > max(coalesce(s.read_seq, 0), coalesce(s.hidden_seq, 0))
-		ORDER BY c.last_activity DESC, c.id DESC LIMIT ?`
+		ORDER BY c.last_activity DESC, c.id DESC LIMIT ? + 0`
 	// What is left out of the count of each span, each message once: what the senders
 	// of ?3 (the principal and whom it blocks) said; of the others what was deleted or
 	// is internal and not heard; of the rest what the principal hid from itself. A span
