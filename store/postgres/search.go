@@ -36,14 +36,16 @@ const (
 		)`
 
 	// The candidates of some buckets, the newest first, and whether the principal may
-	// see each. A query of its own for each bucket: of an alternative of many the
-	// planner would think that it finds much, and scan.
+	// see each. Each bucket has a query of its own, which OFFSET keeps apart: the planner
+	// believes that a query finds a good part of the table, and for many at once, or for
+	// the newest of what is found, it would read all of it.
 	selectCandidates = `
 		SELECT f.n, f.org = $3 AND ($5::uuid IS NULL OR f.conversation = $5 AND f.seq < $6) AND ` + isVisible + `
 		FROM (
-			SELECT m.n, m.org, m.conversation, m.seq
-			FROM unnest($1::text[]::tsquery[]) AS bucket JOIN messages m ON m.terms @@ bucket
-			WHERE m.n < $2
+			SELECT m.*
+			FROM unnest($1::text[]::tsquery[]) AS bucket CROSS JOIN LATERAL (
+				SELECT n, org, conversation, seq FROM messages WHERE terms @@ bucket AND n < $2 OFFSET 0
+			) m
 			ORDER BY m.n DESC LIMIT $7
 		) f
 		ORDER BY f.n DESC`
