@@ -145,6 +145,8 @@ type Store interface {
 	PeerReader
 	Log
 	Credentials
+	Directory
+	People
 
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, editCases,
 		reactionCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
+		userCases, peopleCases,
 	} {
 		if opts.Only != "" && g.name != opts.Only {
 			continue
