@@ -32,7 +32,7 @@ var anyModule = []string{""}
 
 // core is the domain: it decides, and reaches the world only through the ports of
 // the root package.
-var core = []string{"engine", "relay", "hub", "conn", "agent"}
+var core = []string{"engine", "relay", "hub", "conn", "agent", "directory"}
 
 // rules is the dependency rule (docs/decisions/0002): cmd → app → adapters → core →
 // root → standard library. The first row that fits a folder counts; a new folder
@@ -77,6 +77,11 @@ var rules = []rule{
 		why:    "presence is told of Conns and tells by the bus: it knows neither conns nor hub, and everything else by its port",
 	},
 	{
+		folder:  "directory",
+		modules: []string{"golang.org/x/crypto/argon2"},
+		why:     "the directory decides who may sign in; requests, tokens and tables are others' affair",
+	},
+	{
 		folder: "agent",
 		may:    []string{"engine", "relay"},
 		why:    "an agent posts through the engine like anybody else, and hears on the bus what the relay wrote",
@@ -119,7 +124,7 @@ var rules = []rule{
 	{
 		folder: "app",
 		may: []string{
-			"engine", "relay", "hub", "conn", "presence", "agent/...", "dialect/...",
+			"engine", "relay", "hub", "conn", "presence", "directory", "agent/...", "dialect/...",
 			"store/...", "bus/...", "auth", "config", "httpd",
 		},
 		modules: anyModule,
