@@ -17,14 +17,8 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request) (*parley.Pri
 		return nil, parley.Errorf(parley.CodeUnauthenticated,
 			"a credential is missing: send Authorization: Bearer, or X-API-Key")
 	}
-	ip := s.policy.ClientAddr(r)
-	if s.FailedAuth != nil {
-		if wait, ok := s.FailedAuth.Allow(ip); !ok {
-			return nil, &parley.Error{
-				Code: parley.CodeRateLimited, Message: "too many failed authentications from this address; try again later",
-				RetryAfter: wait,
-			}
-		}
+	if err := s.mayGuess(r); err != nil {
+		return nil, err
 	}
 	who, err := s.Auth.Authenticate(ctx, token)
 	if err == nil && who.Class == parley.ClassMessaging {
@@ -34,11 +28,7 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request) (*parley.Pri
 		return who, nil
 	}
 	if parley.AsError(err).Code == parley.CodeUnauthenticated {
-		s.metrics.failedAuth.Inc()
-		s.Logger.InfoContext(ctx, "authentication failed", "ip", ip, "path", r.URL.Path, "err", err)
-		if s.FailedAuth != nil {
-			s.FailedAuth.Failed(ip)
-		}
+		s.guessedWrong(ctx, r, err)
 	}
 	return nil, err
 }

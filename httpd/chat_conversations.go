@@ -85,7 +85,7 @@ func (s *Server) describe(ctx context.Context, who *parley.Principal, found []pa
 		shown.UnreadCount = unread[found[i].ID]
 		list = append(list, shown)
 	}
-	return list, nil
+	return list, s.introduceContacts(ctx, who.Org, list)
 }
 
 // describeOne shows a conversation without its unread count.
@@ -185,7 +185,11 @@ func (s *Server) listParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(members, c.who.ID)})
+	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(members, c.who.ID))
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, participantList{list})
 }
 
 // addParticipants makes users and agents join.
@@ -205,7 +209,11 @@ func (s *Server) addParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, participantList{s.chatParticipantsOf(result.Members, c.who.ID)})
+	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(result.Members, c.who.ID))
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, participantList{list})
 }
 
 // removeParticipant ends a stay, one's own too.

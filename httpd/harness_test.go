@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/parley-chat/parley"
 	"github.com/parley-chat/parley/dialect/chat"
+	"github.com/parley-chat/parley/directory"
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/internal/membus"
@@ -74,6 +76,54 @@ func everybody() people {
 	return p
 }
 
+// desk is an Authenticator that knows besides what the directory minted: the nth
+// token is access-n.
+type desk struct {
+	people
+	random steps
+
+	mu     sync.Mutex
+	minted []*parley.Principal // nil once revoked
+}
+
+func (d *desk) Authenticate(ctx context.Context, token string) (*parley.Principal, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, who := range d.minted {
+		if who != nil && token == fmt.Sprintf("access-%d", i+1) {
+			return who, nil
+		}
+	}
+	return d.people.Authenticate(ctx, token)
+}
+
+func (d *desk) mint(who *parley.Principal, ttl time.Duration) (string, time.Time, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.minted = append(d.minted, who)
+	return fmt.Sprintf("access-%d", len(d.minted)), noon.Add(ttl), nil
+}
+
+func (d *desk) revoke(_ context.Context, org parley.OrgID, credential string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, who := range d.minted {
+		if who != nil && who.Org == org && who.Credential == credential {
+			d.minted[i] = nil
+		}
+	}
+	return nil
+}
+
+// steps is a source of bytes that are not random: each read gets the next number.
+type steps struct{ n atomic.Uint64 }
+
+func (s *steps) Read(p []byte) (int, error) {
+	clear(p)
+	binary.BigEndian.PutUint64(p[len(p)-8:], s.n.Add(1))
+	return len(p), nil
+}
+
 // house is a server with a real engine and store behind it.
 type house struct {
 	*httptest.Server
@@ -91,8 +141,17 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	desk := &desk{people: everybody()}
+	users, err := directory.New(directory.Config{
+		Store: store, Org: "org_demo", Open: true, Mint: desk.mint, Revoke: desk.revoke,
+		Cost: directory.Cost{MemoryKiB: 8, Passes: 1, Threads: 1}, Random: &desk.random,
+		Now: func() time.Time { return noon },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	bus := membus.New()
-	asked := httpd.Config{Limits: parley.DefaultLimits()}
+	asked := httpd.Config{Limits: parley.DefaultLimits(), Directory: users}
 	for _, change := range changes {
 		change(&asked) // for the limits, which are the engine's too
 	}
@@ -104,7 +163,7 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 	})
 	log := &syncBuffer{}
 	c := httpd.Config{
-		Engine: e, Store: store, Auth: everybody(), Limits: limits, Chat: chat.New(), PublicURL: "https://parley.test",
+		Engine: e, Store: store, Auth: desk, Directory: users, People: store, Limits: limits, Chat: chat.New(), PublicURL: "https://parley.test",
 		Now:    func() time.Time { return noon },
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Mint: func(who *parley.Principal) (string, time.Time, error) {
@@ -114,6 +173,7 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 			text, err := json.Marshal(map[string]any{"sub": u.ID, "org": u.Org, "name": u.Name, "scopes": u.Scopes.List()})
 			return string(text), noon.Add(ttl), err
 		},
+		Agents:    []parley.Principal{{ID: "demo", Kind: parley.KindAgent, Name: "Demo"}},
 		Listening: func(parley.OrgID, *parley.Event) int { return 7 },
 		Say:       presence.New(presence.Config{}).Say,
 	}

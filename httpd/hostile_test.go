@@ -151,6 +151,16 @@ func TestWrongTypes(t *testing.T) {
 			"reply_to_id": "text", "thread_role": "text", "task_id": "text", "client_msg_id": "text", "is_internal": "flag",
 		}},
 		{"/v1/chat/messages/sync", "ada", `"conversations":[]`, map[string]string{"conversations": "objects", "limit": "number"}},
+		{"/auth/signup", "-", `"email":"dora@example.com","password":"correct horse"`, map[string]string{
+			"email": "text needed", "password": "text needed", "display_name": "text", "name": "text",
+		}},
+		{"/auth/login", "-", `"email":"dora@example.com","password":"correct horse"`, map[string]string{
+			"email": "text needed", "password": "text needed",
+		}},
+		{"/auth/refresh", "-", `"refresh_token":"x"`, map[string]string{"refresh_token": "text needed"}},
+		{"/auth/change-password", "ada", `"current_password":"correct horse","new_password":"correct horse"`, map[string]string{
+			"current_password": "text needed", "new_password": "text needed",
+		}},
 		{"/v1/tokens", "backend", `"user_id":"dora"`, map[string]string{
 			"user_id": "text needed", "name": "text", "email": "text", "scopes": "texts", "ttl": "duration",
 		}},

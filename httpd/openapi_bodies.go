@@ -121,6 +121,33 @@ type (
 		Result      json.RawMessage   `json:"result,omitempty"`
 		Error       *string           `json:"error,omitempty"`
 	}
+	signUpRequest struct {
+		Email       string `json:"email"`
+		Password    string `json:"password" jsonschema:"8 to 256 bytes."`
+		DisplayName string `json:"display_name,omitempty"`
+		Name        string `json:"name,omitempty" jsonschema:"The same; display_name wins."`
+	}
+	loginRequest struct {
+		Email    string `json:"email"`
+		Password string `json:"password"`
+	}
+	refreshRequest struct {
+		RefreshToken string `json:"refresh_token" jsonschema:"Good once: one that comes again ends the login."`
+	}
+	logoutRequest struct {
+		RefreshToken string `json:"refresh_token,omitempty" jsonschema:"Left out: the login of the access token ends."`
+	}
+	profileRequest struct {
+		DisplayName *string `json:"display_name,omitempty" jsonschema:"Null or empty: the name that the credential says."`
+		Bio         *string `json:"bio,omitempty"`
+		AvatarURL   *string `json:"avatar_url,omitempty" jsonschema:"An http or https URL."`
+		JobTitle    *string `json:"job_title,omitempty"`
+		Language    *string `json:"language,omitempty" jsonschema:"A language tag, de or de-CH."`
+	}
+	changePasswordRequest struct {
+		CurrentPassword string `json:"current_password"`
+		NewPassword     string `json:"new_password" jsonschema:"8 to 256 bytes."`
+	}
 	streamTaskRequest struct {
 		Delta string `json:"delta"`
 	}

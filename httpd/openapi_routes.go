@@ -29,6 +29,7 @@ func bodiesOf() map[string]bodies {
 		{"limit", "integer", "how many, at most 500; 100 unless said", false},
 		{"cursor", "string", "next_cursor of the page before", false},
 	}
+	named := []param{{"q", "string", "what a word of the name begins with", false}}
 	publish, batchOfThem := bodies{in: publishRequest{}, out: published{}}, bodies{in: publishBatchRequest{}, out: publishedBatch{}}
 	return map[string]bodies{
 		"GET /healthz":                                      {out: health{}},
@@ -91,6 +92,15 @@ func bodiesOf() map[string]bodies {
 		"DELETE " + chat + "/users/{userId}/block": {out: empty{}},
 		"POST " + chat + "/presence":               {in: presenceRequest{}, out: presenceState{}},
 		"GET " + chat + "/blocks":                  {out: blockList{}},
+		"GET " + chat + "/users":                   {out: userList{}, query: append(named, page...)},
+		"GET " + chat + "/agents":                  {out: agentList{}, query: append(named, page...)},
+		"POST /auth/signup":                        {in: signUpRequest{}, out: signedIn{}, code: 201},
+		"POST /auth/login":                         {in: loginRequest{}, out: signedIn{}},
+		"POST /auth/refresh":                       {in: refreshRequest{}, out: signedIn{}},
+		"POST /auth/logout":                        {in: logoutRequest{}, out: empty{}},
+		"GET /auth/me":                             {out: whoAmI{}},
+		"PATCH /auth/profile":                      {in: profileRequest{}, out: whoAmI{}},
+		"POST /auth/change-password":               {in: changePasswordRequest{}, out: empty{}},
 	}
 }
 
@@ -103,6 +113,8 @@ func components() map[string]reflect.Type {
 		"Participant":  reflect.TypeFor[chatParticipant](),
 		"Reaction":     reflect.TypeFor[chatReaction](),
 		"Task":         reflect.TypeFor[chatTask](),
+		"User":         reflect.TypeFor[chatUser](),
+		"Account":      reflect.TypeFor[authUser](),
 		"Session":      reflect.TypeFor[session](),
 		"Published":    reflect.TypeFor[published](),
 		"Refusal":      reflect.TypeFor[refusedEvent](),

@@ -114,7 +114,17 @@ func Routes() []Route {
 		{"POST", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "block somebody", (*Server).block, nil},
 		{"DELETE", "/v1/chat/users/{userId}/block", SurfaceChat, false, NoBody, "unblock somebody", (*Server).unblock, nil},
 		{"POST", "/v1/chat/presence", SurfaceChat, false, JSONBody, "say that one is away or back", (*Server).say, nil},
+		{"GET", "/v1/chat/users", SurfaceChat, false, NoBody, "the people of one's org", (*Server).listUsers, nil},
+		{"GET", "/v1/chat/agents", SurfaceChat, false, NoBody, "the agents one can talk with", (*Server).listAgents, nil},
 		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},
+
+		{"POST", "/auth/signup", SurfaceChat, true, JSONBody, "become a user, where that is open, or make one", (*Server).signUp, nil},
+		{"POST", "/auth/login", SurfaceChat, true, JSONBody, "sign in by e-mail and password", (*Server).login, nil},
+		{"POST", "/auth/refresh", SurfaceChat, true, JSONBody, "get new tokens for a refresh token, which is good once", (*Server).refresh, nil},
+		{"POST", "/auth/logout", SurfaceChat, true, OptionalBody, "sign out: by refresh token, or by the credential", (*Server).logout, nil},
+		{"GET", "/auth/me", SurfaceChat, false, NoBody, "who one is", (*Server).me, nil},
+		{"PATCH", "/auth/profile", SurfaceChat, false, JSONBody, "change what one tells of oneself", (*Server).updateProfile, nil},
+		{"POST", "/auth/change-password", SurfaceChat, false, JSONBody, "set another password, and end the other logins", (*Server).changePassword, nil},
 	}
 }
 
@@ -187,7 +197,7 @@ func surfaceOf(path string) Surface {
 		return SurfaceEvents
 	case strings.HasPrefix(path, "/api/"):
 		return SurfaceBot
-	case strings.HasPrefix(path, "/v1/"):
+	case strings.HasPrefix(path, "/v1/"), strings.HasPrefix(path, "/auth/"):
 		return SurfaceChat
 	}
 	return SurfaceServer

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/directory"
 	"github.com/parley-chat/parley/internal/webreq"
 )
 
@@ -47,6 +48,14 @@ type Config struct {
 	// MintUser makes an access token for the user described: Org, ID, Kind and Scopes
 	// are set, Scopes is never empty; Name and Email may be. Nil: the route answers 503.
 	MintUser func(user *parley.Principal, ttl time.Duration) (token string, expires time.Time, err error)
+	// Directory signs users in (contracts.md 4.2, /auth). Nil: they come from another
+	// issuer, and these routes answer 404.
+	Directory *directory.Service
+	// People is where profiles and lists of people come from. Nil: nobody has a
+	// profile or is listed.
+	People People
+	// Agents are those that live in this process; Org is not looked at.
+	Agents []parley.Principal
 	// Listening counts the distinct users of the audience of e that are connected
 	// and listening now, as far as this node knows (contracts.md C3). Nil counts none.
 	Listening func(org parley.OrgID, e *parley.Event) int
