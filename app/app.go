@@ -20,6 +20,7 @@ import (
 	"github.com/parley-chat/parley/config"
 	"github.com/parley-chat/parley/conn"
 	"github.com/parley-chat/parley/dialect/chat"
+	"github.com/parley-chat/parley/directory"
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/hub"
@@ -97,7 +98,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the roster: %w", err)
 	}
-	public, operators := a.build(runLog, roster)
+	users, err := a.openDirectory()
+	if err != nil {
+		return err
+	}
+	public, operators := a.build(runLog, roster, users)
 	if err := a.listen(public, operators); err != nil {
 		return err
 	}
@@ -111,7 +116,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 
 // build makes the parts that hold no resources yet, and returns what answers
 // clients and operators.
-func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operators http.Handler) {
+func (a *App) build(runLog parley.RunLog, roster parley.Roster, users *directory.Service) (public, operators http.Handler) {
 	members := agents(a.cfg)
 	a.relay = relay.New(relay.Config{Store: a.store, Bus: a.bus, Logger: a.log})
 	a.engine = engine.New(engine.Config{
@@ -139,6 +144,7 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster) (public, operato
 		Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(),
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
 		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Say: a.presence.Say, Limits: a.cfg.Limits,
+		Directory: users, People: a.store, Agents: agent.Principals(members...),
 		Sockets:        a.conns.Doors(),
 		AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies, PublicURL: a.cfg.PublicURL,
 		Ready: a.Ready, FailedAuth: failures, Logger: a.log, Metrics: a.metrics,
@@ -155,6 +161,7 @@ func (a *App) mintUser(p *parley.Principal, ttl time.Duration) (token string, ex
 	}
 	token, err = a.keys.Mint(auth.Claims{
 		Subject: p.ID, Org: p.Org, Kind: p.Kind, Name: p.Name, Email: p.Email, Scopes: p.Scopes.List(), TTL: ttl,
+		Credential: p.Credential,
 	})
 	return token, time.Now().Add(ttl).Truncate(time.Second), err
 }

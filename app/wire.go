@@ -21,6 +21,7 @@ import (
 	"github.com/parley-chat/parley/dialect/chat"
 	"github.com/parley-chat/parley/dialect/events"
 	"github.com/parley-chat/parley/dialect/topics"
+	"github.com/parley-chat/parley/directory"
 	"github.com/parley-chat/parley/store/postgres"
 	"github.com/parley-chat/parley/store/sqlite"
 )
@@ -119,6 +120,16 @@ func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator
 		issuers = append(issuers, auth.Issuer{Name: i.Name, Secret: secret, Org: i.Org, Audience: i.Audience})
 	}
 	return auth.New(auth.Config{Keys: keys, Issuers: issuers, Store: store, Reserved: reserved(a.cfg), Log: a.log})
+}
+
+// openDirectory makes the built-in directory; nil where it is switched off.
+func (a *App) openDirectory() (*directory.Service, error) {
+	if !a.cfg.Directory {
+		return nil, nil
+	}
+	return directory.New(directory.Config{
+		Store: a.store, Mint: a.mintUser, Revoke: a.auth.Revoke, Org: a.cfg.Org, Open: a.cfg.OpenSignup, Logger: a.log,
+	})
 }
 
 // reserved are the ids of the agents that live in this process: nobody else's.

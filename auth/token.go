@@ -32,6 +32,9 @@ type Claims struct {
 	Kind    parley.PrincipalKind // empty: user
 	Name    string
 	Email   string
+	// Credential is what may be revoked, the token's id; empty: one of its own. Tokens
+	// that share one are revoked together.
+	Credential string
 	// Scopes of the token; nil leaves the claim out, which means the user set.
 	Scopes []parley.Scope
 	// TTL is how long the token lives from now; zero: DefaultAccessTTL.
@@ -53,7 +56,10 @@ func (k *Keys) Mint(c Claims) (string, error) {
 		}
 	}
 	now := time.Now()
-	return k.sign(c, AccessAudience, rand.Text(), now, now.Add(c.TTL))
+	if c.Credential == "" {
+		c.Credential = rand.Text()
+	}
+	return k.sign(c, AccessAudience, c.Credential, now, now.Add(c.TTL))
 }
 
 // MintMessaging makes a messaging token for an authenticated principal: what it

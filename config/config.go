@@ -38,6 +38,9 @@ type Config struct {
 	TrustedProxies  []netip.Prefix
 	Issuers         []Issuer
 
+	Directory  bool // the built-in users
+	OpenSignup bool // anybody may become one
+
 	DemoAgent      bool
 	EphemeralTypes []string // custom event types that are never stored
 	DrainTimeout   time.Duration
@@ -61,7 +64,7 @@ type Issuer struct {
 func Default() *Config {
 	c := &Config{
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", Data: "./parley-data", Org: "org_demo",
-		SQLiteSynchronous: "full", DemoAgent: true, DrainTimeout: 10 * time.Second,
+		SQLiteSynchronous: "full", Directory: true, DemoAgent: true, DrainTimeout: 10 * time.Second,
 		LogLevel: slog.LevelInfo, LogFormat: "text", Limits: parley.DefaultLimits(),
 		sources: map[string]string{},
 	}

@@ -46,6 +46,8 @@ func settingsOf(c *Config) []Setting {
 		{"allowed_origin", "origins whose pages may connect, besides the server's own", origins(&c.AllowedOrigins)},
 		{"trusted_proxy", "networks whose headers tell a client's address", networks(&c.TrustedProxies)},
 		{"issuer", "others whose tokens are accepted, with a secret shared in a file", issuers(&c.Issuers)},
+		{"directory", "keeps users of its own, who sign in with e-mail and password; off where all come from an issuer", boolean(&c.Directory)},
+		{"open_signup", "lets anybody become a user of org; else an API key or an administrator makes users", boolean(&c.OpenSignup)},
 		{"demo_agent", "runs the built-in demo agent, which needs no key of a provider", boolean(&c.DemoAgent)},
 		{"ephemeral_type", "custom event types that are told but never stored", eventTypes(&c.EphemeralTypes)},
 		{"drain_timeout", "how long a stop may take; answers at work have half of it to finish", duration(&c.DrainTimeout)},

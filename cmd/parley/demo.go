@@ -93,6 +93,9 @@ func (c *demoCmd) prepare(p *program) (cfg *config.Config, cleanup func(), err e
 	if cfg.Source("admin_listen") == "default" {
 		cfg.AdminListen = freeAddress(cfg.AdminListen)
 	}
+	if cfg.Source("open_signup") == "default" {
+		cfg.OpenSignup = cfg.Directory // the store ends with the demo, or is the visitor's own
+	}
 	if cfg.Source("log_level") == "default" {
 		cfg.LogLevel = 4 // what happens is shown, not logged
 	}
