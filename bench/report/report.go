@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,8 +99,12 @@ func firstLine(file string) string {
 	return line
 }
 
-// Add notes what a round has shown.
+// Add notes what a round has shown. A round in which nothing was delivered has
+// figures that are no numbers, and that JSON cannot hold: they are left out.
 func (r *Report) Add(scenario, peer string, round int, figures []Figure) {
+	figures = slices.DeleteFunc(slices.Clone(figures), func(f Figure) bool {
+		return math.IsNaN(f.Value) || math.IsInf(f.Value, 0)
+	})
 	r.Runs = append(r.Runs, Run{scenario, peer, round, figures, ""})
 }
 

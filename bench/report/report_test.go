@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,5 +91,18 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 	if bars != 3 { // the ground and two bars
 		t.Errorf("%d bars", bars)
+	}
+}
+
+// A round that shows no number for a figure is written and read again without it.
+func TestARoundWithoutANumberIsWritten(t *testing.T) {
+	r := sample()
+	r.Add("many", "nats", 1, []Figure{{"deliveries", "/s", 0}, {"p99", "ms", math.NaN()}, {"ratio", "", math.Inf(1)}})
+	path := filepath.Join(t.TempDir(), "out.json")
+	if err := r.WriteJSON(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Runs[len(r.Runs)-1].Figures; len(got) != 1 || got[0].Name != "deliveries" {
+		t.Errorf("figures %v", got)
 	}
 }
