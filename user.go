@@ -113,6 +113,14 @@ type People interface {
 	// its start and must have no other effect. Whoever was never seen is remembered
 	// with the profile, as p.
 	UpdateProfile(ctx context.Context, p *Principal, fn func(*Profile)) error
-	// Seen notes that a principal was here; the latest time counts.
-	Seen(ctx context.Context, org OrgID, id PrincipalID, at time.Time) error
+	// Seen notes when principals were last here, each of whom is listed once; the
+	// latest time counts.
+	Seen(ctx context.Context, list []LastSeen) error
+}
+
+// LastSeen is when a principal was last here.
+type LastSeen struct {
+	Org       OrgID
+	Principal PrincipalID
+	At        time.Time
 }

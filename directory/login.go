@@ -120,7 +120,7 @@ func (s *Service) session(ctx context.Context, l *parley.Login, refresh string) 
 	who := &parley.Principal{
 		Org: l.Org, ID: l.User, Kind: parley.KindUser, Class: parley.ClassAccess, Credential: l.ID, Scopes: parley.UserScopes,
 	}
-	if err := s.Store.Seen(ctx, l.Org, l.User, s.now()); err != nil {
+	if err := s.Store.Seen(ctx, []parley.LastSeen{{Org: l.Org, Principal: l.User, At: s.now()}}); err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	account, err := s.Me(ctx, who)

@@ -28,6 +28,8 @@ type Store interface {
 	parley.PeerReader
 	// LiveNodes: see parley.Credentials. This node is expected to be among them.
 	LiveNodes(ctx context.Context) ([]string, error)
+	// Seen: see parley.People.
+	Seen(ctx context.Context, list []parley.LastSeen) error
 }
 
 // Config is what a Service is made of; all but Agents and Logger are required.
@@ -59,6 +61,8 @@ type Service struct {
 	view  view
 	tells tells
 
+	absences absences
+
 	wake  chan struct{} // holds one token while there may be something to write
 	alive atomic.Bool   // false from when another took this node for dead until it lives again
 
@@ -77,6 +81,7 @@ func New(cfg Config) *Service {
 	s.local.init()
 	s.view.init()
 	s.tells.init()
+	s.absences.init()
 	return s
 }
 
@@ -134,7 +139,7 @@ func (s *Service) Online() int { return s.view.len() }
 // nobody that this node goes: its pages stay, for whoever is back in time.
 func (s *Service) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context){s.watch, s.tell, s.census} {
+	for _, part := range []func(context.Context){s.watch, s.tell, s.census, s.note} {
 		parts.Go(func() { part(ctx) })
 	}
 	s.write(ctx)
@@ -236,8 +241,13 @@ func (s *Service) take(re parley.RosterEntry) {
 		s.local.rewrite(page)
 	}
 	for i := range changes {
-		if !changes[i].online {
-			s.local.gone(&changes[i], own)
+		c := &changes[i]
+		if c.online {
+			continue
+		}
+		s.local.gone(c, own)
+		if own { // what is kept is when the last connection ended, or about that
+			s.absences.add(c.who, c.at.Add(-s.cfg.Grace).UTC())
 		}
 	}
 	if s.local.heard(e) {

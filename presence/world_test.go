@@ -211,6 +211,29 @@ type store struct {
 	beats map[string]time.Time
 	muted map[string]bool
 	bad   bool
+	seen  map[parley.PrincipalID]time.Time
+}
+
+func (s *store) Seen(_ context.Context, list []parley.LastSeen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bad {
+		return errAway
+	}
+	if s.seen == nil {
+		s.seen = map[parley.PrincipalID]time.Time{}
+	}
+	for _, l := range list {
+		s.seen[l.Principal] = l.At
+	}
+	return nil
+}
+
+// lastSeen is when somebody was last there, as far as is stored.
+func (s *store) lastSeen(id parley.PrincipalID) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[id]
 }
 
 func (s *store) beat(node string) {

@@ -104,6 +104,34 @@ func TestOneSaysThatOneIsAway(t *testing.T) {
 	}
 }
 
+// Who has gone was last seen when its last connection ended, and not when the grace
+// after it did.
+func TestWhoHasGoneWasLastSeenWhenItLeft(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "--presence-grace", "4s")
+	s.start()
+	ada, bob := s.token("ada"), s.token("bob")
+	pair := s.conversation(ada, "direct", "bob")
+	ear := s.open("chat", bob)
+	ear.alive()
+	on := s.open("chat", ada)
+	ear.until(`"ada","status":"online"`)
+	on.conn.Close()
+	left := time.Now()
+	ear.until(`"ada","status":"offline"`)
+	var shown struct {
+		Contact struct {
+			LastSeen time.Time `json:"last_seen"`
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); shown.Contact.LastSeen.IsZero() && time.Now().Before(deadline); {
+		s.must("GET", "/v1/chat/conversations/"+pair, bob, nil, &shown)
+	}
+	if late := shown.Contact.LastSeen.Sub(left); late.Abs() > 3900*time.Millisecond {
+		t.Errorf("she left at %s and was last seen at %s", left, shown.Contact.LastSeen)
+	}
+}
+
 // participants is the answer that lists a conversation's members.
 func (s *server) participants(token, conversation string) string {
 	s.t.Helper()

@@ -35,8 +35,11 @@ const (
 		UPDATE profiles SET name = $3, bio = $4, avatar_url = $5, job_title = $6, language = $7
 		WHERE org = $1 AND id = $2`
 
+	// In the order of the key: two nodes that write at once do not wait for each other
+	// in a circle.
 	upsertSeen = `
-		INSERT INTO profiles AS f (org, id, seen_at) VALUES ($1, $2, $3)
+		INSERT INTO profiles AS f (org, id, seen_at)
+			SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS l (org, id, at) ORDER BY 1, 2
 		ON CONFLICT (org, id) DO UPDATE SET seen_at = excluded.seen_at
 		WHERE f.seen_at IS NULL OR f.seen_at < excluded.seen_at`
 )
@@ -102,7 +105,11 @@ func (s *Store) UpdateProfile(ctx context.Context, p *parley.Principal, fn func(
 }
 
 // Seen implements parley.People.
-func (s *Store) Seen(ctx context.Context, org parley.OrgID, id parley.PrincipalID, at time.Time) error {
-	_, err := s.write(ctx, "note who was seen", upsertSeen, org, id, at)
+func (s *Store) Seen(ctx context.Context, list []parley.LastSeen) error {
+	orgs, ids, times := make([]string, len(list)), make([]string, len(list)), make([]time.Time, len(list))
+	for i, l := range list {
+		orgs[i], ids[i], times[i] = string(l.Org), string(l.Principal), l.At
+	}
+	_, err := s.write(ctx, "note who was seen", upsertSeen, orgs, ids, times)
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/parley-chat/parley"
 )
@@ -98,10 +97,15 @@ func (s *Store) UpdateProfile(ctx context.Context, p *parley.Principal, fn func(
 }
 
 // Seen implements parley.People.
-func (s *Store) Seen(ctx context.Context, org parley.OrgID, id parley.PrincipalID, at time.Time) error {
+func (s *Store) Seen(ctx context.Context, list []parley.LastSeen) error {
 	err := s.writer.do(ctx, func(t *tx) error {
-		_, err := t.exec(upsertSeen, string(org), string(id), micros(at))
-		return err
+		for i := range list {
+			l := &list[i]
+			if _, err := t.exec(upsertSeen, string(l.Org), string(l.Principal), micros(l.At)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("note who was seen: %w", err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/parley-chat/parley"
 )
@@ -49,9 +50,19 @@ var peopleCases = group{"people", []testCase{
 	{"the latest time seen counts", func(e *env) {
 		e.meet("ann", parley.KindUser, "Ann")
 		for _, n := range []int{5, 9, 7} {
-			e.ok(e.s.Seen(e.ctx, e.org, "ann", at(n)))
+			e.see(at(n), "ann")
 		}
 		e.same("last seen", e.persons("ann")[0].LastSeen, at(9))
+	}},
+	{"many are seen at once, and none", func(e *env) {
+		e.meet("ann", parley.KindUser, "Ann")
+		e.meet("auth0|ben", parley.KindUser, "")
+		e.see(at(3), "ann")
+		e.see(at(2), "auth0|ben", "ann", "nobody that was met")
+		e.see(at(4))
+		e.same("ann", e.persons("ann")[0].LastSeen, at(3))
+		e.same("ben", e.persons("auth0|ben")[0].LastSeen, at(2))
+		e.same("who was not met", len(e.persons("nobody that was met")), 0)
 	}},
 	{"a list goes by the bytes of the ids, a page at a time", func(e *env) {
 		for _, id := range []parley.PrincipalID{"b", "B", "ä", "a", "_"} {
@@ -122,4 +133,14 @@ func idsOf(list []parley.Person) (ids []parley.PrincipalID) {
 		ids = append(ids, list[i].ID)
 	}
 	return ids
+}
+
+// see notes that people were here at a time.
+func (e *env) see(at time.Time, ids ...parley.PrincipalID) {
+	e.Helper()
+	var list []parley.LastSeen
+	for _, id := range ids {
+		list = append(list, parley.LastSeen{Org: e.org, Principal: id, At: at})
+	}
+	e.ok(e.s.Seen(e.ctx, list))
 }
