@@ -20,7 +20,7 @@ const (
 	selectPersonsOf = selectPersons + `WHERE p.org = ? AND p.id IN (SELECT value FROM json_each(?))`
 	// The key's order is the list's: a page without a prefix costs what it shows.
 	selectPeople = selectPersons + `WHERE p.org = ?1 AND p.id > ?2 AND p.kind = ?3
-		AND (?4 = '' OR ' ' || shown LIKE ?4 ESCAPE '\') ORDER BY p.id LIMIT ?5`
+		AND (?4 = '' OR ' ' || shown LIKE ?4 ESCAPE '\') ORDER BY p.id LIMIT ?5 + 0`
 
 	selectProfile = `SELECT ` + profileColumns + ` FROM profiles WHERE org = ? AND id = ?`
 	upsertProfile = `INSERT INTO profiles (org, id, ` + profileColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)

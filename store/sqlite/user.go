@@ -26,7 +26,7 @@ const (
 	selectOtherLogins = `SELECT id FROM logins WHERE org = ? AND user = ? AND id <> ? ORDER BY created_at, id`
 	deleteOtherLogins = `DELETE FROM logins WHERE org = ? AND user = ? AND id <> ?`
 	deleteOldLogins   = `DELETE FROM logins WHERE org = ?1 AND user = ?2 AND (expires_at <= ?3 OR id NOT IN
-		(SELECT id FROM logins WHERE org = ?1 AND user = ?2 ORDER BY created_at DESC, id DESC LIMIT ?4))`
+		(SELECT id FROM logins WHERE org = ?1 AND user = ?2 ORDER BY created_at DESC, id DESC LIMIT ?4 + 0))`
 	rotateLogin = `UPDATE logins SET hash = ?, rotated_at = ?, expires_at = ? WHERE id = ?`
 	deleteLogin = `DELETE FROM logins WHERE id = ?`
 )
