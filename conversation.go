@@ -139,6 +139,11 @@ type MemberBody struct {
 	Name        string        `json:"name,omitempty"`
 	Role        Role          `json:"role"`
 	AutoRespond bool          `json:"auto_respond,omitempty"`
+	// FromSeq is the first message that the stay lets see which begins with the event,
+	// ToSeq the last of the one that ends with it (Membership.FromSeq, ToSeq). For nodes,
+	// not for clients: who was not there is not told how a message changes later.
+	FromSeq uint64 `json:"from_seq,omitempty"`
+	ToSeq   uint64 `json:"to_seq,omitempty"`
 	// Conversation is what the member joined: the S3 surface tells one's own
 	// joining as conversation.created, which wants its shape. Nil inside
 	// ConversationBody.Members.

@@ -100,6 +100,35 @@ type BlockBody struct {
 	Blocked PrincipalID `json:"blocked"`
 }
 
+// SpeakerOf returns whose words or doings an event tells; empty for a fact that is
+// nobody's alone and is told to everybody. A message is its sender's, whoever deletes
+// it. Whoever blocks somebody is not told what has that speaker.
+func SpeakerOf(e *Event) PrincipalID {
+	switch b := e.Body.(type) {
+	case *MessageBody:
+		return b.Sender
+	case *ReactionBody:
+		return b.Principal
+	case *TypingBody:
+		return b.Principal
+	case *RunBody:
+		return b.Agent
+	case *DeltaBody:
+		return b.Agent
+	case *ToolBody:
+		return b.Agent
+	case *TaskBody:
+		return b.Agent
+	case *TaskDeltaBody:
+		return b.Agent
+	case *CallBody:
+		if e.Type == CallStarted { // it does not ring
+			return b.Initiator
+		}
+	}
+	return ""
+}
+
 func memberStateSpecs() []EventSpec {
 	state := func() Body { return new(MemberStateBody) }
 	block := func() Body { return new(BlockBody) }

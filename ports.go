@@ -197,9 +197,10 @@ type Reader interface {
 	// Hidden lists the seqs with from <= seq <= to that a principal hid from itself,
 	// ascending.
 	Hidden(ctx context.Context, org OrgID, id ConversationID, principal PrincipalID, from, to uint64) ([]uint64, error)
-	// Changes lists a conversation's durable events that have a Position and
-	// after < change_seq <= upTo, ascending, at most limit; erased and trimmed ones are
-	// missing.
+	// Changes lists a conversation's durable events with after < change_seq <= upTo,
+	// ascending, at most limit; erased and trimmed ones are missing. One that has no
+	// Position yet has the zero one: it is committed, and whoever asks what changed must
+	// not go past it.
 	Changes(ctx context.Context, org OrgID, id ConversationID, after, upTo uint64, limit int) ([]*Event, error)
 	// Blocks lists whom a principal blocks, in the byte order of their ids.
 	Blocks(ctx context.Context, org OrgID, owner PrincipalID) ([]Block, error)

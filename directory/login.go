@@ -121,7 +121,8 @@ func (s *Service) session(ctx context.Context, l *parley.Login, refresh string) 
 		Org: l.Org, ID: l.User, Kind: parley.KindUser, Class: parley.ClassAccess, Credential: l.ID, Scopes: parley.UserScopes,
 	}
 	if err := s.Store.Seen(ctx, []parley.LastSeen{{Org: l.Org, Principal: l.User, At: s.now()}}); err != nil {
-		return nil, fmt.Errorf("sign in: %w", err)
+		// Nobody is kept out for it: the refresh token that came is used up by now.
+		s.Logger.WarnContext(ctx, "when somebody was last there could not be kept", "org", l.Org, "err", err)
 	}
 	account, err := s.Me(ctx, who)
 	if err != nil {

@@ -157,7 +157,9 @@ func (w *write) begin(c *parley.Conversation, others []parley.Principal) (parley
 	}
 	body := conversationBody(c)
 	for i := range members {
-		body.Members = append(body.Members, memberBody(&members[i]))
+		member := memberBody(&members[i])
+		member.FromSeq = 1
+		body.Members = append(body.Members, member)
 	}
 	ev := w.event(c, parley.ConversationCreated, &body)
 	if err := w.InsertConversation(c); err != nil {

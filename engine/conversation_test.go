@@ -52,9 +52,9 @@ func TestACreatedConversationTellsItsMembers(t *testing.T) {
 	}
 	body := events[0].Body.(*parley.ConversationBody)
 	want := []parley.MemberBody{
-		{Principal: "ann", Kind: parley.KindUser, Name: "ANN", Role: parley.RoleOwner},
-		{Principal: "ben", Kind: parley.KindUser, Role: parley.RoleMember},
-		{Principal: "demo", Kind: parley.KindAgent, Name: "Demo", Role: parley.RoleAgent, AutoRespond: true},
+		{Principal: "ann", Kind: parley.KindUser, Name: "ANN", Role: parley.RoleOwner, FromSeq: 1},
+		{Principal: "ben", Kind: parley.KindUser, Role: parley.RoleMember, FromSeq: 1},
+		{Principal: "demo", Kind: parley.KindAgent, Name: "Demo", Role: parley.RoleAgent, AutoRespond: true, FromSeq: 1},
 	}
 	if body.Title != "Plans" || body.CreatedBy != "ann" || !slices.Equal(body.Members, want) {
 		t.Errorf("body is %+v", body)

@@ -32,6 +32,15 @@ func memberBody(m *parley.Membership) parley.MemberBody {
 func (w *write) memberEvent(c *parley.Conversation, t parley.EventType, m *parley.Membership) *parley.Event {
 	body, about := memberBody(m), conversationBody(c)
 	body.Conversation = &about
+	body.FromSeq, body.ToSeq = c.Seq+1, c.Seq
+	switch {
+	case t == parley.MemberLeft:
+		body.FromSeq = 0
+	case t == parley.MemberJoined && c.SharedHistory:
+		body.FromSeq, body.ToSeq = 1, 0
+	case t == parley.MemberJoined:
+		body.ToSeq = 0
+	}
 	return w.event(c, t, &body)
 }
 

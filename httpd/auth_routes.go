@@ -84,8 +84,9 @@ func (c *call) signedIn(status int, session *directory.Session) error {
 }
 
 // signUp makes a user. A credential is optional: with one that may, users are made
-// where signing up is closed. Each try of a stranger counts like a failure: it
-// costs the server as much as a guess, and tells whether an e-mail is taken.
+// where signing up is closed. Each try of whoever may not make users for others counts
+// like a failure: it costs the server as much as a guess, and tells whether an
+// e-mail is taken.
 func (s *Server) signUp(c *call) error {
 	return s.guess(c, func() error {
 		var by *parley.Principal
@@ -104,7 +105,8 @@ func (s *Server) signUp(c *call) error {
 		if c.body.err != nil {
 			return c.body.err
 		}
-		if by == nil && s.FailedAuth != nil {
+		trusted := by != nil && (by.Class == parley.ClassKey || by.Can(parley.ScopeAdmin))
+		if !trusted && s.FailedAuth != nil {
 			s.FailedAuth.Failed(s.policy.ClientAddr(c.r))
 		}
 		session, err := s.Directory.SignUp(c.ctx, by, n)

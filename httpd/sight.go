@@ -172,9 +172,14 @@ func (v *sight) hides(m *parley.Message) bool {
 	if m.Deleted || v.blocks[m.Sender] {
 		return true
 	}
-	return m.Internal && !v.internal && !slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
-		return stay.FromSeq <= m.Seq && m.Seq <= lastSeq(&stay, v.conversation) &&
-			stay.HearsInternal(v.conversation.Kind)
+	return m.Internal && !v.seesInternal(m.Seq)
+}
+
+// seesInternal reports whether an internal message would be shown: to whoever sees
+// all of them, or where a stay that reaches it hears those.
+func (v *sight) seesInternal(seq uint64) bool {
+	return v.internal || slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
+		return stay.FromSeq <= seq && seq <= lastSeq(&stay, v.conversation) && stay.HearsInternal(v.conversation.Kind)
 	})
 }
 
@@ -182,18 +187,18 @@ func (v *sight) hides(m *parley.Message) bool {
 // within its stays that is public or that the stay's role hears, and that is not
 // about a message it may not see.
 func (v *sight) hears(e *parley.Event) bool {
-	if v.blocks[e.Actor] && e.Type != parley.ConversationDeleted {
+	if v.blocks[parley.SpeakerOf(e)] {
 		return false
 	}
+	about := uint64(0)
 	switch b := e.Body.(type) {
 	case *parley.MessageBody:
-		if !v.covers(b.Seq) {
-			return false
-		}
+		about = b.Seq
 	case *parley.ReactionBody:
-		if !v.covers(b.Seq) {
-			return false
-		}
+		about = b.Seq
+	}
+	if about > 0 && (!v.covers(about) || e.Internal && !v.seesInternal(about)) {
+		return false
 	}
 	return slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
 		return stay.Covers(e.ChangeSeq) && (!e.Internal || v.internal || stay.HearsInternal(v.conversation.Kind))

@@ -25,37 +25,8 @@ func (p *person) blocks(e *parley.Event) bool {
 	if b == nil {
 		return false
 	}
-	_, blocked := (*b)[speakerOf(e)]
+	_, blocked := (*b)[parley.SpeakerOf(e)]
 	return blocked
-}
-
-// speakerOf returns whose words or doings an event tells; empty for a fact that is
-// nobody's alone and is told to everybody. A message is its sender's, whoever deletes
-// it.
-func speakerOf(e *parley.Event) parley.PrincipalID {
-	switch b := e.Body.(type) {
-	case *parley.MessageBody:
-		return b.Sender
-	case *parley.ReactionBody:
-		return b.Principal
-	case *parley.TypingBody:
-		return b.Principal
-	case *parley.RunBody:
-		return b.Agent
-	case *parley.DeltaBody:
-		return b.Agent
-	case *parley.ToolBody:
-		return b.Agent
-	case *parley.TaskBody:
-		return b.Agent
-	case *parley.TaskDeltaBody:
-		return b.Agent
-	case *parley.CallBody:
-		if e.Type == parley.CallStarted { // it does not ring
-			return b.Initiator
-		}
-	}
-	return ""
 }
 
 // knows takes in whom the person blocks; nil for nobody. On the loop.

@@ -37,9 +37,9 @@ func TestMemoryBudget(t *testing.T) {
 		conversations, people int
 		most                  float64
 	}{
-		{50, 10_000, 54},
-		{500, 100, 59},
-		{1000, 10, 65},
+		{50, 10_000, 62},
+		{500, 100, 65},
+		{1000, 10, 74},
 	} {
 		allocs.CheckHeld(t, allocs.Held{
 			Name: fmt.Sprintf("a membership of %d people in %d conversations", c.people, c.conversations),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"time"
@@ -37,7 +38,32 @@ type stay struct {
 	from, to uint64 // to is 0 while it lasts
 	before   int32  // the person's stay before this one; none is -1
 	internal bool   // hears what is internal
+	// The messages that it lets see: from fromSeq, and where it has ended to toSeq. No
+	// conversation has so many that they do not fit.
+	fromSeq, toSeq uint32
 }
+
+// reaches reports whether the stay lets see a message.
+func (s *stay) reaches(seq uint32) bool {
+	return s.fromSeq <= seq && (s.to == 0 || seq <= s.toSeq)
+}
+
+// about is the seq of the message that an event changes; zero for any other event.
+// Who may not see the message is not told what becomes of it.
+func about(e *parley.Event) uint32 {
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		if e.Type != parley.MessageCreated {
+			return place(b.Seq)
+		}
+	case *parley.ReactionBody:
+		return place(b.Seq)
+	}
+	return 0
+}
+
+// place is a seq as stays have it.
+func place(seq uint64) uint32 { return uint32(min(seq, math.MaxUint32)) }
 
 // manyStays is where looking through all of them is no longer cheap.
 const manyStays = 16
@@ -90,7 +116,24 @@ func (m *members) standingFrom(last int32, e *parley.Event) standing {
 			break
 		}
 	}
+	if seq := about(e); seq > 0 && st.in {
+		m.narrow(&st, last, seq, e.Internal)
+	}
 	return st
+}
+
+// narrow takes away from a standing what a person may not see of the message with a
+// seq: all of it where no stay reaches it, and what is internal where none that
+// reaches it hears that.
+func (m *members) narrow(st *standing, last int32, seq uint32, internal bool) {
+	st.in = false
+	heard := false
+	for i := last; i >= 0; i = m.stays[i].before {
+		if s := &m.stays[i]; s.reaches(seq) {
+			st.in, heard = true, heard || s.internal
+		}
+	}
+	st.internal = st.internal && (heard || !internal)
 }
 
 // lastOf returns the index of a person's last stay; -1 for none.
@@ -143,6 +186,16 @@ func (r *roll) standing(who parley.PrincipalID, e *parley.Event) standing {
 			break
 		}
 	}
+	if seq := about(e); seq > 0 && st.in {
+		heard := false
+		st.in = false
+		for i := range r.stays {
+			if s := &r.stays[i]; s.Principal == who && s.FromSeq <= uint64(seq) && (s.Open() || uint64(seq) <= s.ToSeq) {
+				st.in, heard = true, heard || s.HearsInternal(r.kind)
+			}
+		}
+		st.internal = st.internal && (heard || !e.Internal)
+	}
 	return st
 }
 
@@ -153,7 +206,9 @@ func (m *members) take(f *feed, r *roll) {
 	m.stays = make([]stay, 0, len(r.stays))
 	for i := range r.stays {
 		s := &r.stays[i]
-		m.add(f, s.Principal, stay{from: s.From, to: s.To, internal: s.HearsInternal(r.kind)})
+		m.add(f, s.Principal, stay{
+			from: s.From, to: s.To, internal: s.HearsInternal(r.kind), fromSeq: place(s.FromSeq), toSeq: place(s.ToSeq),
+		})
 	}
 }
 
@@ -238,7 +293,7 @@ func (m *members) learn(f *feed, e *parley.Event) {
 // finish ends the stay that lasts, where that is not known already.
 func (m *members) finish(f *feed, e *parley.Event, b *parley.MemberBody) {
 	if i := m.lastOf(f.persons[b.Principal]); i >= 0 && m.stays[i].to == 0 && m.stays[i].from < e.ChangeSeq {
-		m.stays[i].to = e.ChangeSeq
+		m.stays[i].to, m.stays[i].toSeq = e.ChangeSeq, place(b.ToSeq)
 	}
 }
 
@@ -251,5 +306,5 @@ func (m *members) begin(f *feed, e *parley.Event, b *parley.MemberBody) {
 		}
 	}
 	role := parley.Membership{Role: b.Role}
-	m.add(f, b.Principal, stay{from: e.ChangeSeq, internal: role.HearsInternal(m.kind)})
+	m.add(f, b.Principal, stay{from: e.ChangeSeq, internal: role.HearsInternal(m.kind), fromSeq: place(b.FromSeq)})
 }

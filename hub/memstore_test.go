@@ -116,7 +116,7 @@ func (s *memStore) learn(e *parley.Event) {
 	}
 	join := func(b *parley.MemberBody) {
 		s.stays[e.Conversation] = append(s.stays[e.Conversation], parley.Membership{
-			Org: testOrg, Conversation: e.Conversation, Principal: b.Principal, Kind: b.Kind, Role: b.Role, From: e.ChangeSeq,
+			Org: testOrg, Conversation: e.Conversation, Principal: b.Principal, Kind: b.Kind, Role: b.Role, From: e.ChangeSeq, FromSeq: b.FromSeq,
 		})
 	}
 	switch b := e.Body.(type) {
@@ -134,7 +134,7 @@ func (s *memStore) learn(e *parley.Event) {
 		}
 		for i := range s.stays[e.Conversation] {
 			if m := &s.stays[e.Conversation][i]; m.Principal == b.Principal && m.Open() {
-				m.To = e.ChangeSeq
+				m.To, m.ToSeq = e.ChangeSeq, b.ToSeq
 			}
 		}
 		if e.Type == parley.MemberUpdated {

@@ -57,7 +57,7 @@ func (c *client) expects(f *fact) owed {
 		}
 		return perhaps // who comes back may be told what it said itself
 	}
-	if f.erased || offset <= c.perhapsTo || !c.surelyHears(speakerOf(e), offset) {
+	if f.erased || offset <= c.perhapsTo || !c.surelyHears(parley.SpeakerOf(e), offset) {
 		return perhaps
 	}
 	return min(answer, allowed)
@@ -220,7 +220,7 @@ func (c *client) hearDurable(l line) {
 	if l.kind == string(parley.MessageCreated) && c.history[[2]uint64{l.conversation, l.n}] {
 		s.fatalf("%s is told message %d of %d again after its history", c.name, l.n, l.conversation)
 	}
-	c.checkBlocked(speakerOf(f.event), l.offset, l.kind)
+	c.checkBlocked(parley.SpeakerOf(f.event), l.offset, l.kind)
 	c.got[l.offset] = true
 	c.hearOutcome(l)
 }

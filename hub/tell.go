@@ -38,11 +38,16 @@ func (f *feed) resolve(en *entry, m *members, hear func(*Listener, parley.View))
 // that they are not in.
 func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley.View)) {
 	e := en.event
-	moment := m.moment(e)
+	moment, seq := m.moment(e), about(e)
 	if len(m.stays) <= len(f.present) {
 		for i := len(m.stays) - 1; i >= 0; i-- { // at the moment at which a role changes the new one counts
 			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) && !s.who.shuns(e) {
 				st := standing{m.kind, true, s.internal}
+				if seq > 0 {
+					if m.narrow(&st, m.lastOf(s.who), seq, e.Internal); !st.in {
+						continue
+					}
+				}
 				for _, l := range s.who.listeners {
 					f.consider(l, en, &st, hear)
 				}

@@ -298,14 +298,14 @@ func (b *builder) conversations() {
 	b.add("", parley.ConversationDeleted, body(parley.KindGroup, parley.StatusDeleted, "deleted"), nil)
 
 	b.add("", parley.MemberJoined, &parley.MemberBody{
-		Principal: Robot, Kind: parley.KindAgent, Name: "Robot", Role: parley.RoleAgent, AutoRespond: true,
+		Principal: Robot, Kind: parley.KindAgent, Name: "Robot", Role: parley.RoleAgent, AutoRespond: true, FromSeq: 7,
 		Conversation: body(parley.KindAgentGroup, parley.StatusActive, ""),
 	}, nil)
 	b.add("", parley.MemberLeft, &parley.MemberBody{
-		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleMember,
+		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleMember, ToSeq: 9,
 	}, nil)
 	b.add("", parley.MemberUpdated, &parley.MemberBody{
-		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleAdmin,
+		Principal: Bruno, Kind: parley.KindUser, Name: "Bruno", Role: parley.RoleAdmin, FromSeq: 10, ToSeq: 9,
 	}, nil)
 }
 

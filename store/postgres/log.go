@@ -22,8 +22,8 @@ const (
 		ORDER BY pos LIMIT $4`
 
 	selectChanges = `
-		SELECT pos, epoch, body FROM events
-		WHERE org = $1 AND conversation = $2 AND change_seq > $3 AND change_seq <= $4 AND pos IS NOT NULL
+		SELECT coalesce(pos, 0), coalesce(epoch, 0), body FROM events
+		WHERE org = $1 AND conversation = $2 AND change_seq > $3 AND change_seq <= $4
 		ORDER BY change_seq LIMIT $5`
 
 	// locate answers the head and the epoch of an offset, NULL for none.

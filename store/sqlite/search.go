@@ -69,7 +69,8 @@ func (s *Store) search(ctx context.Context, q parley.SearchQuery) ([]parley.Sear
 	if err != nil {
 		return nil, "", err
 	}
-	for w.more() {
+	// One step at least, however late it is: the next page begins further on.
+	for step := w.low < w.below && !w.full; step; step = w.more() {
 		if err := w.bucket(ctx); err != nil {
 			return nil, "", err
 		}
