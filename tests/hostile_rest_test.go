@@ -150,9 +150,9 @@ func TestUnknownRoutesAndMethodsAreRefusedInShape(t *testing.T) {
 		checkShape(t, surface, a)
 	}
 	for _, rt := range httpd.Routes() {
-		a := s.request(t, "PATCH", placed(rt.Path, "x"), s.token("ada"), "application/json", "{}")
+		a := s.request(t, "PUT", placed(rt.Path, "x"), s.token("ada"), "application/json", "{}")
 		if a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") == "" {
-			t.Errorf("PATCH %s: %d, Allow %q", rt.Path, a.status, a.header.Get("Allow"))
+			t.Errorf("PUT %s: %d, Allow %q", rt.Path, a.status, a.header.Get("Allow"))
 		}
 		checkShape(t, rt.Surface, a)
 	}
@@ -230,6 +230,13 @@ func TestUnknownAndForbiddenLookTheSameOverHTTP(t *testing.T) {
 		"/api/events/publish":                       `{"type":"a.b","channel":"c","data":{"conversation_id":"$"}}`,
 		"/v1/events/publish":                        `{"type":"a.b","channel":"c","data":{"conversation_id":"$"},"targets":["bob"]}`,
 		"/v1/chat/conversations/{id}/participants/": "",
+
+		"/v1/chat/conversations/{id}":                       `{"name":"x"}`,
+		"/v1/chat/conversations/{id}/participants/{userId}": `{"role":"admin"}`,
+		"/v1/chat/messages/{id}":                            `{"content_text":"x"}`,
+		"/v1/chat/messages/{id}/reactions":                  `{"emoji":"x"}`,
+		"/v1/chat/tasks/{id}":                               `{"status":"running"}`,
+		"/v1/chat/tasks/{id}/stream":                        `{"delta":"x"}`,
 	}
 	for _, rt := range httpd.Routes() {
 		body, named := bodies[rt.Path]
