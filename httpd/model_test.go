@@ -387,6 +387,7 @@ func (m *model) join(r *room, user string) {
 	m.does(http.StatusOK, r.owner, "POST", path, fieldsOf{"user_ids": []string{user}})
 	if !r.in(user) {
 		r.stays[user] = append(r.stays[user], stay{from: len(r.messages) + 1, open: true})
+		r.state(user).hidden = false // who is added again finds it again
 	}
 }
 
@@ -466,7 +467,12 @@ func (m *model) checkList(user string) {
 		}
 	}
 	if !maps.Equal(got, want) {
-		m.t.Errorf("%s: list\n got %v\nwant %v", user, got, want)
+		for _, r := range m.rooms {
+			if got[r.id] != want[r.id] {
+				m.t.Errorf("%s in %s, begun by %s: got %q, want %q; it has %d messages, stays %+v, state %+v",
+					user, r.id, r.owner, got[r.id], want[r.id], len(r.messages), r.stays[user], *r.state(user))
+			}
+		}
 	}
 	if !maps.Equal(counts, wantCounts) {
 		m.t.Errorf("%s: unread\n got %v\nwant %v", user, counts, wantCounts)
