@@ -73,11 +73,12 @@ func follow(t *testing.T, h *Hub, cursor string, upTo uint64, rng *rand.Rand) {
 			t.Error(err)
 			return
 		}
+		stay, commands := 1+heard+rng.Uint64N(upTo)/8, rng.IntN(4)
 		done := make(chan struct{})
 		go func() { // the Conn's reader
 			defer close(done)
 			l.Resume([]parley.Subscribe{toTalk()}, nil)
-			for range rng.IntN(4) {
+			for range commands {
 				l.Say(parley.Pong{})
 				l.TellCursor()
 				other := parley.Interest{Conversations: []parley.ConversationID{id2conv(9)}}
@@ -86,7 +87,6 @@ func follow(t *testing.T, h *Hub, cursor string, upTo uint64, rng *rand.Rand) {
 				l.Refresh(user("ada", parley.ScopeOrgRead))
 			}
 		}()
-		stay := 1 + heard + rng.Uint64N(upTo)/8
 		for more := true; heard < min(stay, upTo); {
 			if !more {
 				select {
