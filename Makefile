@@ -15,6 +15,7 @@ COUNT ?= 1
 HUB_SOAK ?= -hub.seeds=1000 -hub.steps=2000
 CONN_SOAK ?= -conn.seeds=60 -conn.steps=20000
 CHAT_SOAK ?= -model-steps=1000000 -model-users=100
+CHAT_POSTGRES_SOAK ?= -model-steps=200000 -model-users=100
 ROUTE_SOAK ?= -openapi-fuzz=10m
 
 # The packages whose figures bench/README.md keeps.
@@ -70,7 +71,8 @@ fuzz: ## run every fuzz target for FUZZTIME (10s) each
 soak: ## simulators of hub and conn, the chat's model, a fuzz from the API document: a million steps each
 	go test -count=1 -timeout 20m -run '^TestHandOver$$' -v ./hub $(HUB_SOAK)
 	go test -count=1 -timeout 20m -run '^TestWriters$$' -v ./conn $(CONN_SOAK)
-	go test -count=1 -timeout 40m -run '^TestTheChatIsTheModel$$' -v ./httpd $(CHAT_SOAK)
+	go test -count=1 -timeout 40m -run '^TestTheChatIsTheModel$$/^sqlite$$' -v ./httpd $(CHAT_SOAK)
+	go test -count=1 -timeout 40m -run '^TestTheChatIsTheModel$$/^postgres$$' -v ./httpd $(CHAT_POSTGRES_SOAK)
 	go test -count=1 -timeout 20m -run '^TestNoRouteFails$$' -v ./httpd $(ROUTE_SOAK)
 
 bench: ## run the benchmarks: BENCH=pattern BENCHTIME=1s COUNT=1

@@ -23,7 +23,9 @@ import (
 	"github.com/parley-chat/parley/engine"
 	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/internal/membus"
+	"github.com/parley-chat/parley/internal/pgtest"
 	"github.com/parley-chat/parley/presence"
+	"github.com/parley-chat/parley/store/postgres"
 	"github.com/parley-chat/parley/store/sqlite"
 )
 
@@ -132,8 +134,20 @@ type house struct {
 	log    *syncBuffer
 }
 
-// open makes a house; changes alter the configuration first.
+// keeper is a store of either kind.
+type keeper interface {
+	parley.Store
+	parley.People
+}
+
+// open makes a house on a new SQLite store; changes alter the configuration first.
 func open(t *testing.T, changes ...func(*httpd.Config)) *house {
+	t.Helper()
+	return openOn(t, onSQLite(t), changes...)
+}
+
+// onSQLite makes a store in a file.
+func onSQLite(t *testing.T) keeper {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), sqlite.Config{
 		Path: filepath.Join(t.TempDir(), "parley.db"), Exclusive: true, Synchronous: sqlite.SyncNormal,
@@ -141,6 +155,23 @@ func open(t *testing.T, changes ...func(*httpd.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return store
+}
+
+// onPostgres makes a store in a database of its own; the test is skipped where
+// there is no server.
+func onPostgres(t *testing.T) keeper {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.Start(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// openOn makes a house on a store, which it closes.
+func openOn(t *testing.T, store keeper, changes ...func(*httpd.Config)) *house {
+	t.Helper()
 	desk := &desk{people: everybody()}
 	users, err := directory.New(directory.Config{
 		Store: store, Org: "org_demo", Open: true, Mint: desk.mint, Revoke: desk.revoke,
