@@ -120,13 +120,20 @@ var (
 	errTaken  = &parley.Error{Code: parley.CodeConflict, Message: "there is a user with this e-mail", Field: "email"}
 )
 
+// MayMakeUsers reports whether somebody, nil for nobody, makes users of its own org,
+// where signing up is closed too: an API key that is no agent's, or an
+// administrator.
+func MayMakeUsers(by *parley.Principal) bool {
+	return by != nil && (by.Class == parley.ClassKey && by.Kind != parley.KindAgent || by.Can(parley.ScopeAdmin))
+}
+
 // SignUp makes a user and signs it in. by is who asks, nil for nobody: where
-// signing up is closed it must be an API key or an administrator, whose org the
-// user then belongs to (CodeForbidden). An e-mail that is taken is CodeConflict.
+// signing up is closed it must be one who MayMakeUsers (CodeForbidden). The user of
+// such a one belongs to its org. An e-mail that is taken is CodeConflict.
 func (s *Service) SignUp(ctx context.Context, by *parley.Principal, n NewUser) (*Session, error) {
 	org := s.Org
 	switch {
-	case by != nil && (by.Class == parley.ClassKey && by.Kind != parley.KindAgent || by.Can(parley.ScopeAdmin)):
+	case MayMakeUsers(by):
 		org = by.Org
 	case !s.Open:
 		return nil, errClosed

@@ -151,6 +151,7 @@ func TestSecretsAreKeptNowhere(t *testing.T) {
 func TestWhoMaySignUp(t *testing.T) {
 	admin := &parley.Principal{Org: "org_b", ID: "root", Kind: parley.KindUser, Scopes: parley.NewScopes(parley.ScopeAdmin)}
 	key := &parley.Principal{Org: "org_b", ID: "svc", Kind: parley.KindService, Class: parley.ClassKey}
+	agent := &parley.Principal{Org: "org_b", ID: "bot", Kind: parley.KindAgent, Class: parley.ClassKey}
 	user := &parley.Principal{Org: "org_b", ID: "eve", Kind: parley.KindUser, Class: parley.ClassAccess, Scopes: parley.UserScopes}
 	for _, c := range []struct {
 		name string
@@ -163,6 +164,7 @@ func TestWhoMaySignUp(t *testing.T) {
 		{"an API key, into its own org", false, key, "org_b"},
 		{"an administrator, into its own org", false, admin, "org_b"},
 		{"no user, where it is closed", false, user, ""},
+		{"no agent, even by an API key", false, agent, ""},
 		{"a user like anybody, where it is open", true, user, "org_demo"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

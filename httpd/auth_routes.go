@@ -105,8 +105,7 @@ func (s *Server) signUp(c *call) error {
 		if c.body.err != nil {
 			return c.body.err
 		}
-		trusted := by != nil && (by.Class == parley.ClassKey || by.Can(parley.ScopeAdmin))
-		if !trusted && s.FailedAuth != nil {
+		if !directory.MayMakeUsers(by) && s.FailedAuth != nil {
 			s.FailedAuth.Failed(s.policy.ClientAddr(c.r))
 		}
 		session, err := s.Directory.SignUp(c.ctx, by, n)

@@ -226,10 +226,7 @@ func (s *Server) removeParticipant(c *call) error {
 	if !ok {
 		return parley.Errorf(parley.CodeNotFound, "there is no such member") // no store could hold it
 	}
-	if _, err := s.Engine.Do(c.ctx, c.who, parley.RemoveMember{Conversation: id, Member: member}); err != nil {
-		return err
-	}
-	return c.reply(http.StatusOK, empty{})
+	return s.do(c, parley.RemoveMember{Conversation: id, Member: member})
 }
 
 // userID is the principal's id in the path; false where none can be spelled so.
@@ -246,11 +243,5 @@ func (s *Server) typing(c *call) error {
 	}
 	state := c.body.need("state")
 	c.body.badIf(state != "start" && state != "stop", "state", "state must be start or stop")
-	if c.body.err != nil {
-		return c.body.err
-	}
-	if _, err := s.Engine.Do(c.ctx, c.who, parley.SetTyping{Conversation: id, On: state == "start"}); err != nil {
-		return err
-	}
-	return c.reply(http.StatusOK, empty{})
+	return s.do(c, parley.SetTyping{Conversation: id, On: state == "start"})
 }

@@ -2,7 +2,6 @@ package httpd
 
 import (
 	"context"
-
 	"net/http"
 
 	"github.com/parley-chat/parley"
@@ -36,6 +35,16 @@ func (s *Server) search(c *call) error {
 	eyes := &watcher{server: s, who: c.who, known: map[parley.ConversationID]*sight{}}
 	if eyes.blocks, err = s.blocks(c.ctx, c.who); err != nil {
 		return err
+	}
+	if !query.Conversation.IsZero() {
+		// Whoever was never in it hears that, and not that nothing was found.
+		v, err := eyes.sight(c.ctx, query.Conversation)
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			return errNoConversation
+		}
 	}
 	most := query.Page.Limit
 	for range searchRounds {
@@ -78,10 +87,6 @@ func (s *Server) searchQuery(c *call) (parley.SearchQuery, error) {
 		if query.Conversation, err = parley.ParseConversationID(text); err != nil {
 			return query, errNoConversation
 		}
-		// Whoever was never in it hears that, and not that nothing was found.
-		if _, err := s.look(c.ctx, c.who, query.Conversation); err != nil {
-			return query, err
-		}
 	}
 	if query.BeforeSeq, err = number(q, "before_seq", 0); err != nil {
 		return query, err
@@ -101,16 +106,25 @@ type watcher struct {
 	known  map[parley.ConversationID]*sight
 }
 
+// sight is what the principal may see of a conversation; nil where it never was in
+// it.
+func (w *watcher) sight(ctx context.Context, id parley.ConversationID) (*sight, error) {
+	if v, ok := w.known[id]; ok {
+		return v, nil
+	}
+	v, err := w.server.lookPast(ctx, w.who, id, w.blocks)
+	if err != nil && !isNotFound(err) {
+		return nil, err
+	}
+	w.known[id] = v
+	return v, nil
+}
+
 // show shows a message, nil where the principal may not see it.
 func (w *watcher) show(ctx context.Context, m *parley.Message) (shown, error) {
-	v, ok := w.known[m.Conversation]
-	if !ok {
-		var err error
-		v, err = w.server.lookPast(ctx, w.who, m.Conversation, w.blocks)
-		if err != nil && parley.AsError(err) != errNoConversation {
-			return nil, err
-		}
-		w.known[m.Conversation] = v
+	v, err := w.sight(ctx, m.Conversation)
+	if err != nil {
+		return nil, err
 	}
 	if v == nil || !v.covers(m.Seq) || v.hides(m) {
 		return nil, nil

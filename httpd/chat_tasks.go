@@ -110,7 +110,7 @@ func (s *Server) getTask(c *call) error {
 		return err
 	}
 	t, err := s.Store.Task(c.ctx, c.who.Org, id)
-	if parley.AsError(err) != nil && parley.AsError(err).Code == parley.CodeNotFound {
+	if isNotFound(err) {
 		return errNoTask
 	}
 	if err != nil {

@@ -156,3 +156,9 @@ func orgOf(who *parley.Principal) parley.OrgID {
 	}
 	return who.Org
 }
+
+// isNotFound reports whether there is no such thing, or the caller may not know of
+// it.
+func isNotFound(err error) bool {
+	return errors.Is(err, parley.ErrNotFound) || errors.Is(err, &parley.Error{Code: parley.CodeNotFound})
+}

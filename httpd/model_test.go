@@ -139,16 +139,6 @@ func (r *room) clip(user string, seq int) (last int) {
 	return last
 }
 
-// members are those who are in it, in an order that does not change.
-func (r *room) members() (list []string) {
-	for _, user := range slices.Sorted(maps.Keys(r.stays)) {
-		if r.in(user) {
-			list = append(list, user)
-		}
-	}
-	return list
-}
-
 // covers reports whether a seq is the user's to see at all.
 func (r *room) covers(user string, seq int) bool {
 	return seq > r.state(user).hiddenTo && slices.ContainsFunc(r.stays[user], func(s stay) bool {

@@ -78,12 +78,10 @@ type media struct {
 
 // Document is the OpenAPI 3.1 document of all routes, JSON.
 func Document() ([]byte, error) {
-	d, err := newDocument(Routes(), bodiesOf())
-	if err != nil {
-		return nil, err
-	}
-	return json.MarshalIndent(d, "", " ")
+	return formOf(wholeDocument, (*document).text)
 }
+
+func wholeDocument() (*document, error) { return newDocument(Routes(), bodiesOf()) }
 
 // reference is the API documents in the two forms they are served in, each made
 // at its first use.
@@ -93,7 +91,25 @@ type reference struct {
 }
 
 func newReference() reference {
-	return reference{sync.OnceValues(Document), sync.OnceValues(renderPage)}
+	whole := sync.OnceValues(wholeDocument)
+	once := func(form func(*document) ([]byte, error)) func() ([]byte, error) {
+		return sync.OnceValues(func() ([]byte, error) { return formOf(whole, form) })
+	}
+	return reference{once((*document).text), once((*document).render)}
+}
+
+// formOf makes a form of a document.
+func formOf(whole func() (*document, error), form func(*document) ([]byte, error)) ([]byte, error) {
+	d, err := whole()
+	if err != nil {
+		return nil, err
+	}
+	return form(d)
+}
+
+// text is the document as it is published.
+func (d *document) text() ([]byte, error) {
+	return json.MarshalIndent(d, "", " ")
 }
 
 func newDocument(routes []Route, known map[string]bodies) (*document, error) {

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -14,13 +15,9 @@ import (
 //go:embed openapi_page.html
 var apiPageText string
 
-// renderPage renders the page, which needs nothing from elsewhere.
-func renderPage() ([]byte, error) {
+// render renders the page, which needs nothing from elsewhere.
+func (d *document) render() ([]byte, error) {
 	page, err := template.New("api").Parse(apiPageText)
-	if err != nil {
-		return nil, err
-	}
-	d, err := newDocument(Routes(), bodiesOf())
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +59,7 @@ func pageOf(d *document) pageView {
 	} {
 		for _, rt := range Routes() {
 			if rt.Surface == g.Surface {
-				g.Routes = append(g.Routes, pageRouteOf(&rt, d.Paths[rt.Path][lower(rt.Method)]))
+				g.Routes = append(g.Routes, pageRouteOf(&rt, d.Paths[rt.Path][strings.ToLower(rt.Method)]))
 			}
 		}
 		v.Groups = append(v.Groups, g)
@@ -70,7 +67,7 @@ func pageOf(d *document) pageView {
 	for name, s := range d.Components.Schemas {
 		v.Schemas = append(v.Schemas, pageSchema{name, schemaText(s)})
 	}
-	slices.SortFunc(v.Schemas, func(a, b pageSchema) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	slices.SortFunc(v.Schemas, func(a, b pageSchema) int { return strings.Compare(a.Name, b.Name) })
 	return v
 }
 
@@ -89,8 +86,6 @@ func schemaText(s *jsonschema.Schema) string {
 	text, _ := json.MarshalIndent(s, "", "  ") // it was marshalled before
 	return string(text)
 }
-
-func lower(method string) string { return string(bytes.ToLower([]byte(method))) }
 
 // apiHTML serves the page.
 func (s *Server) apiHTML(c *call) error {

@@ -92,7 +92,7 @@ func (s *Server) sightOf(ctx context.Context, who *parley.Principal, c *parley.C
 
 // missing turns a store's "not found" into what the client is told.
 func missing(err error) error {
-	if parley.AsError(err).Code == parley.CodeNotFound {
+	if isNotFound(err) {
 		return errNoConversation
 	}
 	return err
@@ -254,7 +254,7 @@ func (s *Server) hiddenAmong(ctx context.Context, v *sight, messages []parley.Me
 // conversation; whatever it may not see is not found.
 func (s *Server) one(ctx context.Context, who *parley.Principal, id parley.MessageID) (*parley.Message, *sight, error) {
 	m, err := s.Store.Message(ctx, who.Org, id)
-	if parley.AsError(err) != nil && parley.AsError(err).Code == parley.CodeNotFound {
+	if isNotFound(err) {
 		return nil, nil, errNoMessage
 	}
 	if err != nil {
