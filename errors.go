@@ -146,6 +146,8 @@ var (
 	ErrCursor = errors.New("cursor is not valid")
 	// ErrGone: the log no longer keeps what lies after the cursor.
 	ErrGone = errors.New("log is no longer kept")
+	// ErrBlobSize: there are fewer bytes, or more, than was said.
+	ErrBlobSize = errors.New("not the number of bytes that was said")
 	// ErrFenced: another owner took the run over, or it has ended.
 	ErrFenced = errors.New("fenced by a newer owner")
 )

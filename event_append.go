@@ -106,6 +106,7 @@ func appendMessage(dst []byte, m *Message) ([]byte, error) {
 	dst = appendString(append(dst, `,"content":`...), m.Content)
 	dst = appendString(append(dst, `,"content_type":`...), m.ContentType)
 	dst = appendStringIf(dst, `,"content_meta":`, m.ContentMeta)
+	dst = appendFiles(dst, m.Attachments)
 	dst = appendIDIf(dst, `,"reply_to":`, m.ReplyTo)
 	dst = appendIDIf(dst, `,"thread_id":`, m.ThreadID)
 	dst = appendStringIf(dst, `,"thread_role":`, m.ThreadRole)
@@ -135,6 +136,24 @@ func appendMessage(dst []byte, m *Message) ([]byte, error) {
 	}
 	dst = appendStringIf(dst, `,"origin":`, m.Origin)
 	return append(dst, '}'), nil
+}
+
+func appendFiles(dst []byte, files []File) []byte {
+	for i := range files {
+		key := `,{"id":`
+		if i == 0 {
+			key = `,"attachments":[{"id":`
+		}
+		dst = appendID(append(dst, key...), files[i].ID)
+		dst = appendString(append(dst, `,"name":`...), files[i].Name)
+		dst = appendString(append(dst, `,"content_type":`...), files[i].ContentType)
+		dst = strconv.AppendInt(append(dst, `,"size":`...), files[i].Size, 10)
+		dst = append(dst, '}')
+	}
+	if len(files) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 func appendSource(dst []byte, s *Source) []byte {

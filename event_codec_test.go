@@ -131,6 +131,11 @@ func anyEvent(t *rapid.T) *parley.Event {
 		if m.Forwarded {
 			m.Run = &parley.RunRef{ID: id("run"), Status: parley.RunStatus(draw("status")), After: 4}
 		}
+		for i := range rapid.IntRange(0, 2).Draw(t, "files") {
+			m.Attachments = append(m.Attachments, parley.File{
+				ID: parley.AttachmentID{1, byte(i)}, Name: draw("file"), ContentType: "image/png", Size: rapid.Int64Min(0).Draw(t, "size"),
+			})
+		}
 		e.Body = &parley.MessageBody{Message: m}
 	}
 	return e

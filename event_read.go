@@ -141,6 +141,7 @@ func (r *eventReader) message(m *Message) bool {
 		r.skip(`,"content":`) && r.string(&m.Content) &&
 		r.skip(`,"content_type":`) && r.string(&m.ContentType) &&
 		(!r.skip(`,"content_meta":`) || r.string(&m.ContentMeta)) &&
+		(!r.skip(`,"attachments":[`) || r.files(&m.Attachments)) &&
 		(!r.skip(`,"reply_to":`) || readID(r, &m.ReplyTo)) &&
 		(!r.skip(`,"thread_id":`) || readID(r, &m.ThreadID)) &&
 		(!r.skip(`,"thread_role":`) || r.string(&m.ThreadRole)) &&
@@ -168,6 +169,24 @@ func (r *eventReader) message(m *Message) bool {
 		}
 	}
 	return (!r.skip(`,"origin":`) || r.string(&m.Origin)) && r.skip(`}`)
+}
+
+// files reads the files of an array, one at least, that was begun.
+func (r *eventReader) files(list *[]File) bool {
+	for {
+		var f File
+		var size uint64
+		if !r.skip(`{"id":`) || !readID(r, &f.ID) || !r.skip(`,"name":`) || !r.string(&f.Name) ||
+			!r.skip(`,"content_type":`) || !r.string(&f.ContentType) ||
+			!r.skip(`,"size":`) || !r.uint(&size) || size > 1<<63-1 || !r.skip(`}`) {
+			return false
+		}
+		f.Size = int64(size)
+		*list = append(*list, f)
+		if !r.skip(`,`) {
+			return r.skip(`]`)
+		}
+	}
 }
 
 // source reads a Source, whose first key was read.

@@ -162,6 +162,9 @@ func ParseRunID(s string) (RunID, error) { return ParseID[runKind](s) }
 // ParseTaskID reads a task's id in either spelling.
 func ParseTaskID(s string) (TaskID, error) { return ParseID[taskKind](s) }
 
+// ParseAttachmentID reads an attachment's id in either spelling.
+func ParseAttachmentID(s string) (AttachmentID, error) { return ParseID[attachmentKind](s) }
+
 func (id *ID[K]) parseUUID(s string) bool {
 	if s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false

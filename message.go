@@ -18,7 +18,10 @@ type Message struct {
 	Content     string        `json:"content"`
 	ContentType string        `json:"content_type"` // text, image, audio, video, file, task, result, system
 	// ContentMeta is the client's own string, stored and returned untouched.
-	ContentMeta string    `json:"content_meta,omitempty"`
+	ContentMeta string `json:"content_meta,omitempty"`
+	// Attachments are the files it carries, in the sender's order. Gone with the text
+	// when it is deleted.
+	Attachments []File    `json:"attachments,omitempty"`
 	ReplyTo     MessageID `json:"reply_to,omitzero"`
 	ThreadID    MessageID `json:"thread_id,omitzero"`
 	ThreadRole  string    `json:"thread_role,omitempty"` // main, aside

@@ -73,7 +73,8 @@ type Tx interface {
 	// first and reads the message again.
 	Message(org OrgID, id MessageID) (*Message, error)
 	// UpdateMessage writes content, content_meta, source, edited_at, edit_count, deleted
-	// and ChangeSeq of one that Message returned; what search finds follows.
+	// and ChangeSeq of one that Message returned, and takes its attachments from one that
+	// is deleted (CarryAttachment); what search finds follows.
 	UpdateMessage(m *Message, org OrgID) error
 	// InsertEdit keeps what a message said before. ErrConflict where the number is
 	// taken.
@@ -100,6 +101,28 @@ type Tx interface {
 	// SetBlock stores a block, or takes it away, and reports whether that changed
 	// anything.
 	SetBlock(b *Block, on bool) (changed bool, err error)
+	// InsertAttachment stores an attachment. ErrConflict where its id is taken.
+	InsertAttachment(a *Attachment) error
+	// Attachment reads an attachment and holds it until the transaction ends.
+	// ErrNotFound where there is none in the org.
+	Attachment(org OrgID, id AttachmentID) (*Attachment, error)
+	// UpdateAttachment writes SHA256, State and DueAt of one that Attachment returned.
+	UpdateAttachment(a *Attachment) error
+	// CountUnsent counts the attachments of an uploader that are waiting or stored, up
+	// to most.
+	CountUnsent(org OrgID, uploader PrincipalID, most int) (int, error)
+	// CarryAttachment remembers that a message carries an attachment. Once UpdateMessage
+	// writes that message as deleted, it carries none; what no other message carries is
+	// Released.
+	CarryAttachment(org OrgID, id AttachmentID, conversation ConversationID, message MessageID) error
+	// ReleaseAttachments does so for all messages of a conversation, which are not
+	// written themselves.
+	ReleaseAttachments(org OrgID, conversation ConversationID) error
+	// DueAttachments lists those of all orgs whose DueAt is at or before a time, at most
+	// limit, and holds them; those that another transaction holds are left out.
+	DueAttachments(before time.Time, limit int) ([]Attachment, error)
+	// DeleteAttachment lets go of a row, without which nobody finds the bytes.
+	DeleteAttachment(org OrgID, id AttachmentID) error
 	// InsertTask stores a task.
 	InsertTask(t *Task) error
 	// Task reads a task. ErrNotFound where there is none in the org. It does not hold
@@ -209,6 +232,12 @@ type Reader interface {
 	Unread(ctx context.Context, q UnreadQuery) (list []Unread, next string, err error)
 	// Search finds messages by their words.
 	Search(ctx context.Context, q SearchQuery) (hits []SearchHit, next string, err error)
+	// Attachment reads one. ErrNotFound where there is none in the org.
+	Attachment(ctx context.Context, org OrgID, id AttachmentID) (*Attachment, error)
+	// Carriers lists the messages that carry an attachment, in the conversations in which
+	// a principal has or had a stay, the greatest id first, after one of them (zero: from
+	// the first) and at most limit.
+	Carriers(ctx context.Context, org OrgID, id AttachmentID, principal PrincipalID, after MessageID, limit int) ([]MessageID, error)
 	// Task reads a task. ErrNotFound where there is none in the org.
 	Task(ctx context.Context, org OrgID, id TaskID) (*Task, error)
 	// Tasks lists the tasks of a conversation, the newest first.

@@ -94,6 +94,12 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 	}
 	kept.Content, kept.ContentMeta, kept.Source = m.Content, m.ContentMeta, m.Source
 	kept.EditedAt, kept.EditCount, kept.Deleted = m.EditedAt, m.EditCount, m.Deleted
+	if m.Deleted {
+		kept.Attachments = nil
+		if err := t.release(org, kept.Conversation, m.ID); err != nil {
+			return err
+		}
+	}
 	body, err := messageBody(kept)
 	if err != nil {
 		return fmt.Errorf("postgres: update message %s: %w", m.ID, err)

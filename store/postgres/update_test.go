@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -111,7 +112,7 @@ func TestWhatAMessageSaysMayHoldAnything(t *testing.T) {
 	}
 	err := s.Update(t.Context(), func(tx parley.Tx) error {
 		got, err := tx.MessageByClientID(org, id, "ana", m.ClientMsgID)
-		if err == nil && *got != m {
+		if err == nil && !reflect.DeepEqual(*got, m) {
 			err = errors.New("the message came back changed")
 		}
 		return err

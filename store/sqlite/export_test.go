@@ -46,7 +46,7 @@ func SkipNumbers(t parley.Tx, n int64) error {
 	if _, err := x.exec(`INSERT INTO messages SELECT ?1, 'skipped ' || ?1, conversation, seq, id, sender, sender_kind, sender_name,
 		content, content_type, content_meta, reply_to, thread_id, thread_role, task_id, client_msg_id, created_at, edited_at,
 		edit_count, internal, forwarded, deleted, run_id, run_status, run_after, origin, change_seq, source_conversation,
-		source_message, source_sender, source_sender_name FROM messages LIMIT 1`, n); err != nil {
+		source_message, source_sender, source_sender_name, attachments FROM messages LIMIT 1`, n); err != nil {
 		return err
 	}
 	return nil

@@ -12,13 +12,14 @@ import (
 const messageColumns = `conversation, seq, id, sender, sender_kind, sender_name, content, content_type, content_meta,
 	reply_to, thread_id, thread_role, task_id, client_msg_id, created_at, edited_at, edit_count,
 	internal, forwarded, deleted, run_id, run_status, run_after, origin,
-	change_seq, source_conversation, source_message, source_sender, source_sender_name`
+	change_seq, source_conversation, source_message, source_sender, source_sender_name, attachments`
 
 const (
 	insertMessage = `INSERT INTO messages (org, ` + messageColumns + `)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET content = ?, content_meta = ?, edited_at = ?, edit_count = ?, deleted = ?,
-		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?
+		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?,
+		attachments = iif(?5, '', attachments)
 		WHERE org = ? AND id = ?`
 	selectMessage    = `SELECT ` + messageColumns + ` FROM messages WHERE org = ? AND id = ?`
 	selectByClientID = `SELECT ` + messageColumns + ` FROM messages
@@ -41,7 +42,8 @@ func messageDest(m *messageRow) []any {
 		&m.Content, &m.ContentType, &m.ContentMeta, into(&m.ReplyTo), into(&m.ThreadID), &m.ThreadRole, &m.TaskID,
 		&m.ClientMsgID, timeInto{&m.CreatedAt}, timeInto{&m.EditedAt}, &m.EditCount, &m.Internal, &m.Forwarded,
 		&m.Deleted, into(&m.run.ID), &m.run.Status, uintInto{&m.run.After}, &m.Origin, uintInto{&m.ChangeSeq},
-		into(&m.source.Conversation), into(&m.source.Message), &m.source.Sender, &m.source.SenderName}
+		into(&m.source.Conversation), into(&m.source.Message), &m.source.Sender, &m.source.SenderName,
+		filesInto{&m.Attachments}}
 }
 
 func (m *messageRow) message() *parley.Message {
@@ -57,11 +59,15 @@ func (m *messageRow) message() *parley.Message {
 // InsertMessage implements parley.Tx.
 func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 	run, source := orZero(m.Run), orZero(m.Source)
+	files, err := filesText(m.Attachments)
+	if err != nil {
+		return fmt.Errorf("insert message %s: %w", m.ID, err)
+	}
 	n, err := t.insert(insertMessage, string(org), m.Conversation[:], int64(m.Seq), m.ID[:], string(m.Sender),
 		string(m.SenderKind), m.SenderName, m.Content, m.ContentType, m.ContentMeta, optID(m.ReplyTo), optID(m.ThreadID),
 		m.ThreadRole, m.TaskID, m.ClientMsgID, micros(m.CreatedAt), micros(m.EditedAt), m.EditCount, m.Internal,
 		m.Forwarded, m.Deleted, optID(run.ID), string(run.Status), int64(run.After), m.Origin, int64(m.ChangeSeq),
-		optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName)
+		optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName, files)
 	if err != nil {
 		return fmt.Errorf("insert message %s: %w", m.ID, err)
 	}
@@ -86,6 +92,9 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 		_, err = t.exec(updateMessage, m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
 			int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
 			string(org), m.ID[:])
+	}
+	if err == nil && m.Deleted {
+		err = t.releaseAttachments(org, x.conversation, m.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("update message %s: %w", m.ID, err)

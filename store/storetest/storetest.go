@@ -36,7 +36,7 @@ type Options struct {
 func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 	for _, g := range []group{
 		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, editCases,
-		reactionCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
+		reactionCases, attachmentCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
 		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, keyCases, nodeCases,
 		userCases, peopleCases,
 	} {
@@ -161,6 +161,7 @@ func newMessageID() (id parley.MessageID)           { return fresh(id) }
 func newEventID() (id parley.EventID)               { return fresh(id) }
 func newRunID() (id parley.RunID)                   { return fresh(id) }
 func newTaskID() (id parley.TaskID)                 { return fresh(id) }
+func newAttachmentID() (id parley.AttachmentID)     { return fresh(id) }
 func newKeyID() (id parley.KeyID)                   { return fresh(id) }
 
 // fresh draws an id of the kind of its argument.
