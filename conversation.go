@@ -89,6 +89,11 @@ func (m *Membership) Covers(changeSeq uint64) bool {
 	return changeSeq >= m.From && (m.To == 0 || changeSeq <= m.To)
 }
 
+// Reaches reports whether this stay lets its member see the message with this seq.
+func (m *Membership) Reaches(seq uint64) bool {
+	return seq >= m.FromSeq && (m.To == 0 || seq <= m.ToSeq)
+}
+
 // HearsInternal reports whether this member hears internal messages: agents do,
 // and the people who run the conversation, but in a conversation of one person
 // with an agent the person is a customer, not staff.

@@ -29,6 +29,22 @@ type MemberState struct {
 // principal's list.
 func (s *MemberState) Listed(seq uint64) bool { return s.HiddenAt.IsZero() || seq > s.HiddenSeq }
 
+// StatesOf returns a principal's state in each of some conversations, in their order:
+// the one that is stored, or the zero one.
+func StatesOf(org OrgID, principal PrincipalID, ids []ConversationID, stored []MemberState) []MemberState {
+	byID := make(map[ConversationID]*MemberState, len(stored))
+	for i := range stored {
+		byID[stored[i].Conversation] = &stored[i]
+	}
+	all := make([]MemberState, len(ids))
+	for i, id := range ids {
+		if all[i] = (MemberState{Org: org, Conversation: id, Principal: principal}); byID[id] != nil {
+			all[i] = *byID[id]
+		}
+	}
+	return all
+}
+
 // Unread is how many messages of a conversation a principal has not read: those
 // beyond ReadSeq that it may see, that are not its own, and that neither were
 // deleted, for everyone or for itself, nor come from somebody it blocks. It is

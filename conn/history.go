@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/parley-chat/parley"
 )
@@ -55,16 +56,14 @@ func (c *Conn) history(ctx context.Context, sub *parley.Subscribe) ([]parley.Mes
 }
 
 // visible reports whether a message belongs to what a principal may read of a
-// conversation with these stays.
+// conversation with these stays: one that reaches it, and hears it where it is
+// internal.
 func visible(stays []parley.Membership, who *parley.Principal, m *parley.Message, kind parley.ConversationKind) bool {
 	if m.Deleted {
 		return false
 	}
-	for i := range stays {
-		s := &stays[i]
-		if s.Principal == who.ID && m.Seq >= s.FromSeq && (s.ToSeq == 0 && s.Open() || m.Seq <= s.ToSeq) {
-			return !m.Internal || s.HearsInternal(kind) || who.Can(parley.ScopeConversationsReadAll)
-		}
-	}
-	return false
+	all := !m.Internal || who.Can(parley.ScopeConversationsReadAll)
+	return slices.ContainsFunc(stays, func(s parley.Membership) bool {
+		return s.Principal == who.ID && s.Reaches(m.Seq) && (all || s.HearsInternal(kind))
+	})
 }

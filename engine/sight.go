@@ -92,7 +92,7 @@ func (w *write) sees(c *parley.Conversation, open *parley.Membership, m *parley.
 }
 
 func (w *write) reaches(c *parley.Conversation, stay *parley.Membership, m *parley.Message) bool {
-	return stay.FromSeq <= m.Seq && (stay.Open() || m.Seq <= stay.ToSeq) &&
+	return stay.Reaches(m.Seq) &&
 		(!m.Internal || stay.HearsInternal(c.Kind) || w.caller.Can(parley.ScopeConversationsReadAll))
 }
 

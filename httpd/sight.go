@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -16,7 +15,7 @@ type sight struct {
 	who          *parley.Principal
 	conversation *parley.Conversation
 	own          []parley.Membership // the principal's stays, in the order they began
-	spans        []span              // the messages it may see, ascending and apart
+	spans        []parley.Span       // the messages it may see
 	state        parley.MemberState
 	internal     bool    // it sees internal messages of whatever it is in
 	blocks       blocked // whom it blocks
@@ -24,9 +23,6 @@ type sight struct {
 
 // blocked are those whom a principal blocks; nil for nobody.
 type blocked map[parley.PrincipalID]bool
-
-// span is a range of seq, both ends inclusive.
-type span struct{ from, to uint64 }
 
 // blocks reads whom a principal blocks.
 func (s *Server) blocks(ctx context.Context, who *parley.Principal) (blocked, error) {
@@ -80,13 +76,7 @@ func (s *Server) sightOf(ctx context.Context, who *parley.Principal, c *parley.C
 		who: who, conversation: c, own: own, state: state, blocks: blocks,
 		internal: who.Can(parley.ScopeConversationsReadAll),
 	}
-	for i := range own {
-		from, to := max(own[i].FromSeq, state.HiddenSeq+1), lastSeq(&own[i], c)
-		if from <= to {
-			v.spans = append(v.spans, span{from, to})
-		}
-	}
-	v.spans = merge(v.spans)
+	v.spans = parley.Spans(own, parley.SpanQuery{Kind: c.Kind, After: state.HiddenSeq, Last: c.Seq, Internal: v.internal})
 	return v, nil
 }
 
@@ -96,29 +86,6 @@ func missing(err error) error {
 		return errNoConversation
 	}
 	return err
-}
-
-// lastSeq is the last message a stay lets its member see. A stay that ended
-// before anything was said ends at 0, which is not "open".
-func lastSeq(m *parley.Membership, c *parley.Conversation) uint64 {
-	if m.Open() {
-		return c.Seq
-	}
-	return min(m.ToSeq, c.Seq)
-}
-
-// merge sorts spans and joins those that overlap.
-func merge(spans []span) []span {
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	var out []span
-	for _, s := range spans {
-		if n := len(out); n > 0 && s.from <= out[n-1].to+1 {
-			out[n-1].to = max(out[n-1].to, s.to)
-			continue
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 // member reports whether the principal is in the conversation now.
@@ -133,7 +100,7 @@ func (v *sight) current() uint64 {
 	if len(v.spans) == 0 {
 		return 0
 	}
-	return v.spans[len(v.spans)-1].to
+	return v.spans[len(v.spans)-1].To
 }
 
 // currentChange is the last change_seq there is for the principal.
@@ -162,7 +129,8 @@ func (s *Server) participants(ctx context.Context, v *sight) ([]parley.Membershi
 
 // covers reports whether a seq lies in one of the spans.
 func (v *sight) covers(seq uint64) bool {
-	return slices.ContainsFunc(v.spans, func(s span) bool { return s.from <= seq && seq <= s.to })
+	_, ok := parley.SpanOf(v.spans, seq)
+	return ok
 }
 
 // hides reports whether a message within the spans is there for the principal
@@ -178,9 +146,8 @@ func (v *sight) hides(m *parley.Message) bool {
 // seesInternal reports whether an internal message would be shown: to whoever sees
 // all of them, or where a stay that reaches it hears those.
 func (v *sight) seesInternal(seq uint64) bool {
-	return v.internal || slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
-		return stay.FromSeq <= seq && seq <= lastSeq(&stay, v.conversation) && stay.HearsInternal(v.conversation.Kind)
-	})
+	s, _ := parley.SpanOf(v.spans, seq)
+	return s.Internal
 }
 
 // hears reports whether the principal hears a change of the conversation: one
@@ -214,7 +181,7 @@ func (s *Server) messages(ctx context.Context, v *sight, from, to uint64, limit 
 	}
 	var pages [][]parley.Message
 	for _, sp := range spans {
-		lo, hi := max(sp.from, from), min(sp.to, to)
+		lo, hi := max(sp.From, from), min(sp.To, to)
 		if lo > hi || limit == 0 {
 			continue
 		}

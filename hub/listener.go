@@ -88,7 +88,7 @@ type Listener struct {
 	person *person // the loop's
 
 	// known is owned by Next: what was read of conversations while it reads the store.
-	known map[parley.ConversationID]*roll
+	known map[parley.ConversationID]*ownStays
 }
 
 // past is what a listener remembers of what it was told, where that is not to be

@@ -43,7 +43,7 @@ type stay struct {
 	fromSeq, toSeq uint32
 }
 
-// reaches reports whether the stay lets see a message.
+// reaches is parley.Membership.Reaches.
 func (s *stay) reaches(seq uint32) bool {
 	return s.fromSeq <= seq && (s.to == 0 || seq <= s.toSeq)
 }
@@ -108,28 +108,33 @@ func (m *members) standingOf(p *person, e *parley.Event) standing {
 
 // standingFrom is standingOf for a person whose last stay is known, as of lastOf.
 func (m *members) standingFrom(last int32, e *parley.Event) standing {
-	st := standing{kind: m.kind}
-	moment := m.moment(e)
-	for i := last; i >= 0; i = m.stays[i].before {
-		if s := &m.stays[i]; s.hears(e, moment) {
+	return standingIn(m.kind, m.stays, last, e, m.moment(e))
+}
+
+// standingIn looks up how a person stands to an event at a moment, of whose stays the
+// last is the one at an index.
+func standingIn(kind parley.ConversationKind, stays []stay, last int32, e *parley.Event, moment uint64) standing {
+	st := standing{kind: kind}
+	for i := last; i >= 0; i = stays[i].before {
+		if s := &stays[i]; s.hears(e, moment) {
 			st.in, st.internal = true, s.internal
 			break
 		}
 	}
 	if seq := about(e); seq > 0 && st.in {
-		m.narrow(&st, last, seq, e.Internal)
+		st.narrow(stays, last, seq, e.Internal)
 	}
 	return st
 }
 
-// narrow takes away from a standing what a person may not see of the message with a
+// narrow takes away from a standing what the person may not see of the message with a
 // seq: all of it where no stay reaches it, and what is internal where none that
 // reaches it hears that.
-func (m *members) narrow(st *standing, last int32, seq uint32, internal bool) {
+func (st *standing) narrow(stays []stay, last int32, seq uint32, internal bool) {
 	st.in = false
 	heard := false
-	for i := last; i >= 0; i = m.stays[i].before {
-		if s := &m.stays[i]; s.reaches(seq) {
+	for i := last; i >= 0; i = stays[i].before {
+		if s := &stays[i]; s.reaches(seq) {
 			st.in, heard = true, heard || s.internal
 		}
 	}
@@ -177,26 +182,35 @@ func readRoll(ctx context.Context, store Store, org parley.OrgID, id parley.Conv
 	return roll{c.Kind, stays, c.ChangeSeq}, nil
 }
 
-// standing looks up how a principal stands to a durable event.
-func (r *roll) standing(who parley.PrincipalID, e *parley.Event) standing {
-	st := standing{kind: r.kind}
-	for i := len(r.stays) - 1; i >= 0; i-- {
-		if s := &r.stays[i]; s.Principal == who && s.Covers(e.ChangeSeq) {
-			st.in, st.internal = true, s.HearsInternal(r.kind)
-			break
+// ownStays is what a listener knows of a conversation whose events it reads from the
+// store: its principal's own stays, complete up to a change_seq.
+type ownStays struct {
+	kind    parley.ConversationKind
+	stays   []stay
+	through uint64
+}
+
+// of is the part of the roll that is a principal's own.
+func (r *roll) of(who parley.PrincipalID) *ownStays {
+	p := &ownStays{kind: r.kind, through: r.through}
+	for i := range r.stays {
+		if s := &r.stays[i]; s.Principal == who {
+			own := stayOf(s, r.kind)
+			own.before = int32(len(p.stays)) - 1
+			p.stays = append(p.stays, own)
 		}
 	}
-	if seq := about(e); seq > 0 && st.in {
-		heard := false
-		st.in = false
-		for i := range r.stays {
-			if s := &r.stays[i]; s.Principal == who && s.FromSeq <= uint64(seq) && (s.Open() || uint64(seq) <= s.ToSeq) {
-				st.in, heard = true, heard || s.HearsInternal(r.kind)
-			}
-		}
-		st.internal = st.internal && (heard || !e.Internal)
-	}
-	return st
+	return p
+}
+
+// standing looks up how the principal stands to a durable event.
+func (p *ownStays) standing(e *parley.Event) standing {
+	return standingIn(p.kind, p.stays, int32(len(p.stays))-1, e, e.ChangeSeq)
+}
+
+// stayOf is a membership as a feed needs it, but for whose it is.
+func stayOf(m *parley.Membership, kind parley.ConversationKind) stay {
+	return stay{from: m.From, to: m.To, internal: m.HearsInternal(kind), fromSeq: place(m.FromSeq), toSeq: place(m.ToSeq)}
 }
 
 // take replaces what is known of the members by what was read.
@@ -206,9 +220,7 @@ func (m *members) take(f *feed, r *roll) {
 	m.stays = make([]stay, 0, len(r.stays))
 	for i := range r.stays {
 		s := &r.stays[i]
-		m.add(f, s.Principal, stay{
-			from: s.From, to: s.To, internal: s.HearsInternal(r.kind), fromSeq: place(s.FromSeq), toSeq: place(s.ToSeq),
-		})
+		m.add(f, s.Principal, stayOf(s, r.kind))
 	}
 }
 

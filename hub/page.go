@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	parley "github.com/parley-chat/parley"
@@ -281,20 +280,18 @@ func (l *Listener) standingAt(ctx context.Context, e *parley.Event) (*standing, 
 	if e.Conversation.IsZero() {
 		return nil, nil
 	}
-	who := l.who.Load().ID
-	r := l.known[e.Conversation]
-	if r == nil || r.through < e.ChangeSeq {
+	p := l.known[e.Conversation]
+	if p == nil || p.through < e.ChangeSeq {
 		read, err := readRoll(ctx, l.feed.h.cfg.Store, l.feed.org, e.Conversation)
 		if err != nil {
 			return nil, err
 		}
-		read.stays = slices.DeleteFunc(read.stays, func(m parley.Membership) bool { return m.Principal != who })
 		if l.known == nil || len(l.known) > 1024 {
-			l.known = map[parley.ConversationID]*roll{}
+			l.known = map[parley.ConversationID]*ownStays{}
 		}
-		r = &read
-		l.known[e.Conversation] = r
+		p = read.of(l.who.Load().ID)
+		l.known[e.Conversation] = p
 	}
-	st := r.standing(who, e)
+	st := p.standing(e)
 	return &st, nil
 }

@@ -44,7 +44,7 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) && !s.who.shuns(e) {
 				st := standing{m.kind, true, s.internal}
 				if seq > 0 {
-					if m.narrow(&st, m.lastOf(s.who), seq, e.Internal); !st.in {
+					if st.narrow(m.stays, m.lastOf(s.who), seq, e.Internal); !st.in {
 						continue
 					}
 				}

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"math"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/rowcursor"
 	"github.com/parley-chat/parley/internal/words"
 )
 
@@ -129,10 +128,14 @@ type search struct {
 
 func (s *Store) newSearch(ctx context.Context, q parley.SearchQuery) (*search, error) {
 	w := &search{s: s, q: q, words: words.Parse(q.Text), limit: pageLimit(q.Page), buckets: 1}
-	below, err := parseNumber(q.Page.Cursor)
-	if err != nil || w.words.Last == "" {
-		return w, err
+	below, ok := rowcursor.Read(q.Page.Cursor)
+	if !ok {
+		return nil, errBadPage()
 	}
+	if w.words.Last == "" {
+		return w, nil
+	}
+	var err error
 	if q.Conversation.IsZero() {
 		err = w.scopeAll(ctx)
 	} else {
@@ -285,17 +288,5 @@ func (w *search) cursor() string {
 	if w.below <= w.low {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(w.below)))
-}
-
-// parseNumber reads what cursor wrote; the empty cursor is before all rows.
-func parseNumber(cursor string) (below int64, err error) {
-	if cursor == "" {
-		return math.MaxInt64, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) != 8 {
-		return 0, errBadPage()
-	}
-	return bigint(binary.BigEndian.Uint64(raw)), nil
+	return rowcursor.Write(w.below)
 }

@@ -61,17 +61,7 @@ func (s *Store) MemberStates(ctx context.Context, org parley.OrgID, principal pa
 	if err = s.readError(ctx, err); err != nil {
 		return nil, fmt.Errorf("member states of %s: %w", principal, err)
 	}
-	byID := make(map[parley.ConversationID]*parley.MemberState, len(stored))
-	for i := range stored {
-		byID[stored[i].Conversation] = &stored[i]
-	}
-	all := make([]parley.MemberState, len(ids))
-	for i, id := range ids {
-		if all[i] = (parley.MemberState{Org: org, Conversation: id, Principal: principal}); byID[id] != nil {
-			all[i] = *byID[id]
-		}
-	}
-	return all, nil
+	return parley.StatesOf(org, principal, ids, stored), nil
 }
 
 // Receipts implements parley.Reader.

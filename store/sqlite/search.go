@@ -3,8 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/rowcursor"
 	"github.com/parley-chat/parley/internal/words"
 )
 
@@ -113,9 +112,12 @@ func (s *Store) newSearch(ctx context.Context, q parley.SearchQuery) (*search, e
 	if w.limit <= 0 {
 		w.limit = defaultPage
 	}
-	below, err := parseNumber(q.Page.Cursor)
-	if err != nil || w.words.Last == "" {
-		return w, err
+	below, ok := rowcursor.Read(q.Page.Cursor)
+	if !ok {
+		return nil, errBadPage()
+	}
+	if w.words.Last == "" {
+		return w, nil
 	}
 	if err := w.scope(ctx); err != nil {
 		return nil, err
@@ -248,17 +250,5 @@ func (w *search) cursor() string {
 	if w.below <= w.low {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(w.below)))
-}
-
-// parseNumber reads what cursor wrote; the empty cursor is before all rows.
-func parseNumber(cursor string) (below int64, err error) {
-	if cursor == "" {
-		return math.MaxInt64, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) != 8 {
-		return 0, errBadPage()
-	}
-	return bounded(binary.BigEndian.Uint64(raw)), nil
+	return rowcursor.Write(w.below)
 }

@@ -180,15 +180,9 @@ func (s *Store) unreadStays(ctx context.Context, q parley.UnreadQuery, ids []par
 
 // spans are the messages that may count: those beyond what was read or hidden.
 func (u *unread) spans(internal bool) []parley.Span {
-	var all []parley.Span
-	for _, s := range parley.Spans(u.stays, u.kind, u.seq) {
-		s.From = max(s.From, u.ReadSeq+1, u.hidden+1)
-		s.Internal = s.Internal || internal
-		if s.From <= s.To {
-			all = append(all, s)
-		}
-	}
-	return all
+	return parley.Spans(u.stays, parley.SpanQuery{
+		Kind: u.kind, After: max(u.ReadSeq, u.hidden), Last: u.seq, Internal: internal,
+	})
 }
 
 // appendSpan spells a span for countSilent.

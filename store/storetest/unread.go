@@ -89,7 +89,7 @@ var unreadCases = group{"unread counts", []testCase{
 		e.read(c, "ann", 4)
 		e.same("after reading", e.unread("ann", c), 2)
 	}},
-	{"where two stays cover a message it counts once, and the earlier one decides", func(e *env) {
+	{"where two stays cover a message it counts once, and either may hear what is internal", func(e *env) {
 		c := e.conversation("ann", "ben")
 		e.internal(c, "ben")
 		e.say(c, "ben")
@@ -102,7 +102,7 @@ var unreadCases = group{"unread counts", []testCase{
 			return tx.InsertMember(again)
 		})
 		e.internal(c, "ben")
-		e.same("of ann", e.unread("ann", c), 2)
+		e.same("of ann", e.unread("ann", c), 3)
 	}},
 	{"those asked for come in their order, without those one was never in", func(e *env) {
 		first, second, left, never := e.conversation("ann"), e.conversation("ann", "ben"), e.conversation("ann"), e.conversation("ben")
