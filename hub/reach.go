@@ -159,9 +159,15 @@ func (f *feed) meet(p *pastPage) bool {
 	if len(f.conversations)+len(p.rolls) > maxConversations/2 {
 		return false
 	}
+	// A conversation that is not known has nothing in the ring: the page's last event
+	// of it is the last that was applied.
+	applied := make(map[parley.ConversationID]uint64, len(p.rolls))
+	for _, en := range p.entries {
+		applied[en.event.Conversation] = en.event.ChangeSeq
+	}
 	for id, r := range p.rolls {
 		if f.conversations[id] == nil {
-			f.adopt(id, r, 0)
+			f.adopt(id, r, applied[id])
 		}
 	}
 	for _, en := range p.entries {

@@ -109,3 +109,16 @@ func TestWhatIsReadBackIsHeardByThoseWhoWereThere(t *testing.T) {
 		}
 	})
 }
+
+// What is not stored is heard right after the ring was filled: the node has applied
+// all that its author knew.
+func TestWhatIsNotStoredIsHeardOnceTheRingWasFilled(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		cursor, missed := missing(w, 40)
+		ada := w.attachTo(w.nodes[1], resuming(cursor, "topics", "ada")).resume()
+		ada.expect(missed...)
+		w.typing(talk())
+		ada.expect("typing.started bob")
+	})
+}
