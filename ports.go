@@ -72,13 +72,16 @@ type Tx interface {
 	// none in the org. It does not hold the conversation: whoever changes it holds that
 	// first and reads the message again.
 	Message(org OrgID, id MessageID) (*Message, error)
-	// UpdateMessage writes content, content_meta, source, edited_at, edit_count, deleted
-	// and ChangeSeq of one that Message returned, and takes its attachments from one that
-	// is deleted (CarryAttachment); what search finds follows.
+	// UpdateMessage writes content, content_meta, source, edited_at, edit_count, deleted,
+	// ChangeSeq, and what Message.Anonymize takes away, of one that Message returned, and
+	// takes its attachments from one that is deleted (CarryAttachment); what search finds
+	// follows.
 	UpdateMessage(m *Message, org OrgID) error
 	// InsertEdit keeps what a message said before. ErrConflict where the number is
 	// taken.
 	InsertEdit(org OrgID, e *Edit) error
+	// Edits lists what a message said before, the first first.
+	Edits(org OrgID, conversation ConversationID, message MessageID) ([]Edit, error)
 	// DeleteEdits lets go of all that a message said before.
 	DeleteEdits(org OrgID, conversation ConversationID, message MessageID) error
 	// SetReaction stores a reaction, or takes it away, and reports whether that changed
@@ -134,6 +137,14 @@ type Tx interface {
 	// AppendEvent adds a durable event to the org's log; its Position is given at
 	// the commit or by Sequence. Two events of one transaction keep their order.
 	AppendEvent(e *Event) error
+	// RewriteChanges calls fn with those of a conversation's kept events that took one of
+	// these change_seqs, in their order. What fn returns is kept instead, in the same place
+	// under the same numbers; the event itself leaves it as it is. fn must have no other
+	// effect.
+	RewriteChanges(org OrgID, id ConversationID, changeSeqs []uint64, fn func(*Event) *Event) error
+	// RewriteLog is the same of an org's events with after < offset <= upTo whose stored
+	// form holds the bytes naming (NameInEvents).
+	RewriteLog(org OrgID, after, upTo uint64, naming []byte, fn func(*Event) *Event) error
 	// Published finds the event that a principal published under an idempotency
 	// key, with the hash of the request. ErrNotFound where there is none.
 	Published(org OrgID, principal PrincipalID, key string) (eventID EventID, at time.Time, hash []byte, err error)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/parley-chat/parley"
 )
@@ -33,18 +34,41 @@ func (e *Engine) deleteMessage(ctx context.Context, p *parley.Principal, cmd par
 
 // deleteMessage leaves of a message its place, and who said it when.
 func (w *write) deleteMessage(m *heard) (*parley.Event, error) {
-	m.Content, m.ContentMeta, m.Source, m.Deleted = "", "", nil, true
-	ev, err := w.changeMessage(m, parley.MessageDeleted)
-	if err != nil {
+	if err := w.forget(m.in, m.Message); err != nil {
 		return nil, err
 	}
-	if err := w.DeleteEdits(m.in.Org, m.Conversation, m.ID); err != nil {
-		return nil, fmt.Errorf("delete edits of %s: %w", m.ID, err)
+	m.Empty()
+	return w.changeMessage(m, parley.MessageDeleted)
+}
+
+// forget takes away all that is kept of what a message said but its own row: what
+// it said before, what others put under it, and its words in the log. Its
+// conversation is held; the row is still to be emptied.
+func (w *write) forget(c *parley.Conversation, m *parley.Message) error {
+	edits, err := w.Edits(c.Org, m.Conversation, m.ID)
+	if err != nil {
+		return fmt.Errorf("read edits of %s: %w", m.ID, err)
 	}
-	if err := w.DeleteReactions(m.in.Org, m.Conversation, m.ID); err != nil {
-		return nil, fmt.Errorf("delete reactions under %s: %w", m.ID, err)
+	told := []uint64{m.ChangeSeq}
+	for i := range edits {
+		told = append(told, edits[i].ChangeSeq)
 	}
-	return ev, nil
+	if m.Run != nil {
+		told = append(told, slices.Min(told)+1) // the run's end, which follows what the run became
+	}
+	err = w.RewriteChanges(c.Org, c.ID, told, func(e *parley.Event) *parley.Event {
+		return parley.ForgetMessage(e, m.ID)
+	})
+	if err != nil {
+		return fmt.Errorf("empty the events of %s: %w", m.ID, err)
+	}
+	if err := w.DeleteEdits(c.Org, m.Conversation, m.ID); err != nil {
+		return fmt.Errorf("delete edits of %s: %w", m.ID, err)
+	}
+	if err := w.DeleteReactions(c.Org, m.Conversation, m.ID); err != nil {
+		return fmt.Errorf("delete reactions under %s: %w", m.ID, err)
+	}
+	return nil
 }
 
 // hideMessage deletes a message for the caller alone; nil where it was already.

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/parley-chat/parley"
@@ -34,6 +36,60 @@ func TestADeletedMessageKeepsItsPlace(t *testing.T) {
 	}
 	if next := w.must(ann, parley.PostMessage{Conversation: id, Content: "next"}); next.Message.Seq != 2 {
 		t.Errorf("the next one has seq %d", next.Message.Seq)
+	}
+}
+
+// The log keeps the events of a deleted message, with their numbers, and none of its
+// words.
+func TestADeletedMessageIsForgottenInTheLog(t *testing.T) {
+	w := newWorld(t)
+	id := w.group("ben")
+	kept := w.said(ben, id, "kept")
+	m := w.must(ben, parley.PostMessage{Conversation: id, Content: "secret one", ContentMeta: "secret meta"}).Message
+	w.must(ben, parley.EditMessage{Message: m.ID, Content: "secret two"})
+	w.must(ann, parley.React{Message: m.ID, Emoji: "👍"})
+	w.must(ben, parley.EditMessage{Message: m.ID, Content: "secret three"})
+	w.must(ann, parley.DeleteMessage{Message: m.ID, ForEveryone: true})
+
+	changes, err := w.store.Changes(t.Context(), org, id, 0, 99, 99)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range changes {
+		data, err := parley.MarshalEvent(e)
+		if err != nil || e.ChangeSeq != uint64(i+1) || strings.Contains(string(data), "secret") {
+			t.Errorf("change %d: %s, %v", i+1, data, err)
+		}
+		if b, ok := e.Body.(*parley.MessageBody); ok && b.Deleted != (b.ID != kept) {
+			t.Errorf("change %d: %+v", i+1, b)
+		}
+	}
+	if len(changes) != 7 {
+		t.Errorf("%d changes are kept", len(changes))
+	}
+}
+
+func TestAnAnswerThatIsDeletedIsForgottenInTheLog(t *testing.T) {
+	w := newWorld(t)
+	id := w.group("demo")
+	run, err := w.StartRun(t.Context(), &demo, id, parley.MessageID{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(run.Delta(t.Context(), "secret"), run.End(t.Context(), parley.RunCompleted, "")); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.store.Messages(t.Context(), org, id, 1, 1, 1, false)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	w.must(ann, parley.DeleteMessage{Message: list[0].ID, ForEveryone: true})
+	changes, err := w.store.Changes(t.Context(), org, id, 0, 99, 99)
+	if err != nil || len(changes) != 4 {
+		t.Fatal(changes, err)
+	}
+	if b := changes[2].Body.(*parley.RunBody); changes[2].Type != parley.RunEnded || b.Text != "" || b.Status != parley.RunCompleted {
+		t.Errorf("the end is %+v", b)
 	}
 }
 

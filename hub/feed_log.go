@@ -221,6 +221,7 @@ func (f *feed) apply(e *parley.Event, m *members) {
 	} else {
 		f.learnBlock(e)
 	}
+	f.forget(e, m)
 	f.keep(en)
 	f.tell(en, m)
 	if m != nil {

@@ -41,10 +41,10 @@ func (f *feed) reachBack(offset uint64) <-chan struct{} {
 		return nil
 	}
 	r.asks, r.done, r.down = 0, make(chan struct{}), down
-	top, log, bytes := ring.from, f.restored, f.ringBytes()-ring.weight
+	top, log, erased, bytes := ring.from, f.restored, f.forgotten, f.ringBytes()-ring.weight
 	f.wg.Go(func() {
 		p, err := f.readPast(down, top, bytes)
-		f.post(func() { f.gotPast(p, top, log, err) }) // else the feed has ended, and nobody waits
+		f.post(func() { f.gotPast(p, top, log, erased, err) }) // else the feed has ended, and nobody waits
 	})
 	return r.done
 }
@@ -136,8 +136,9 @@ func (f *feed) readRolls(ctx context.Context, p *pastPage) error {
 }
 
 // gotPast puts what was read before what the ring has, unless that is not what it
-// was: the ring began at top, in the log that had been restored so often.
-func (f *feed) gotPast(p *pastPage, top parley.Position, log uint64, err error) {
+// was: the ring began at top, in the log that had been restored so often, and nothing
+// was erased meanwhile, which the page may hold as it was.
+func (f *feed) gotPast(p *pastPage, top parley.Position, log, erased uint64, err error) {
 	r := &f.reach
 	defer func() {
 		close(r.done)
@@ -146,7 +147,7 @@ func (f *feed) gotPast(p *pastPage, top parley.Position, log uint64, err error) 
 	if errors.Is(err, parley.ErrGone) || errors.Is(err, errTooHeavy) {
 		r.floor = r.down + 1 // who asks for less may have it yet
 	}
-	if err != nil || f.restored != log || f.ring.from != top || !f.meet(p) {
+	if err != nil || f.restored != log || f.forgotten != erased || f.ring.from != top || !f.meet(p) {
 		return
 	}
 	f.prepend(p)

@@ -21,7 +21,7 @@ const (
 		ON CONFLICT DO NOTHING`
 
 	updateMessage = `
-		UPDATE messages SET body = $3, change_seq = $4, deleted = $5, terms = message_terms(n, $6)
+		UPDATE messages SET body = $3, change_seq = $4, deleted = $5, terms = message_terms(n, $6), client_key = $7
 		WHERE org = $1 AND id = $2`
 
 	selectMessage = `SELECT body, change_seq FROM messages WHERE org = $1 AND id = $2`
@@ -94,6 +94,7 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 	}
 	kept.Content, kept.ContentMeta, kept.Source = m.Content, m.ContentMeta, m.Source
 	kept.EditedAt, kept.EditCount, kept.Deleted = m.EditedAt, m.EditCount, m.Deleted
+	kept.SenderName, kept.ClientMsgID, kept.TaskID, kept.Origin = m.SenderName, m.ClientMsgID, m.TaskID, m.Origin
 	if m.Deleted {
 		kept.Attachments = nil
 		if err := t.release(org, kept.Conversation, m.ID); err != nil {
@@ -104,7 +105,8 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 	if err != nil {
 		return fmt.Errorf("postgres: update message %s: %w", m.ID, err)
 	}
-	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted, termsBy(org, kept))
+	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted, termsBy(org, kept),
+		clientKey(org, kept.Conversation, kept.Sender, kept.ClientMsgID))
 }
 
 // Message implements parley.Tx.

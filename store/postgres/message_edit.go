@@ -36,6 +36,11 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 		[]byte(e.Content), []byte(e.ContentMeta), e.At, e.ChangeSeq)
 }
 
+// Edits implements parley.Tx.
+func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) ([]parley.Edit, error) {
+	return getAll(t, "list edits", scanEdit, selectEdits, org, uuid(conversation), uuid(message))
+}
+
 // DeleteEdits implements parley.Tx.
 func (t *tx) DeleteEdits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) error {
 	_, err := t.exec("delete edits", deleteEdits, org, uuid(conversation), uuid(message))

@@ -80,3 +80,12 @@ func get[T any](t *tx, op string, scan pgx.RowToFunc[T], sql string, args ...any
 	}
 	return &v, nil
 }
+
+// getAll reads all rows of a query within a transaction; nil where there are none.
+func getAll[T any](t *tx, op string, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	all, err := list(t.ctx, t.q, scan, sql, args...)
+	return all, t.check(op, err)
+}

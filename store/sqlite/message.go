@@ -19,6 +19,7 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET content = ?, content_meta = ?, edited_at = ?, edit_count = ?, deleted = ?,
 		change_seq = ?, source_conversation = ?, source_message = ?, source_sender = ?, source_sender_name = ?,
+		sender_name = ?, client_msg_id = ?, task_id = ?, origin = ?,
 		attachments = iif(?5, '', attachments)
 		WHERE org = ? AND id = ?`
 	selectMessage    = `SELECT ` + messageColumns + ` FROM messages WHERE org = ? AND id = ?`
@@ -91,7 +92,7 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 		source := orZero(m.Source)
 		_, err = t.exec(updateMessage, m.Content, m.ContentMeta, micros(m.EditedAt), m.EditCount, m.Deleted,
 			int64(m.ChangeSeq), optID(source.Conversation), optID(source.Message), string(source.Sender), source.SenderName,
-			string(org), m.ID[:])
+			m.SenderName, m.ClientMsgID, m.TaskID, m.Origin, string(org), m.ID[:])
 	}
 	if err == nil && m.Deleted {
 		err = t.releaseAttachments(org, x.conversation, m.ID)

@@ -31,6 +31,20 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 	return nil
 }
 
+// Edits implements parley.Tx.
+func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) (all []parley.Edit, err error) {
+	err = t.each(selectEdits, []any{string(org), conversation[:], message[:]}, func(r row) error {
+		var e parley.Edit
+		err := r.Scan(editDest(&e)...)
+		all = append(all, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("edits of %s: %w", message, err)
+	}
+	return all, nil
+}
+
 // DeleteEdits implements parley.Tx.
 func (t *tx) DeleteEdits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) error {
 	if _, err := t.exec(deleteEdits, string(org), conversation[:], message[:]); err != nil {
