@@ -76,7 +76,7 @@ func DefaultAttachmentTypes() []string {
 // methods may be called concurrently. One that cannot be reached answers
 // ErrUnavailable.
 type Blobs interface {
-	// Put keeps what r yields, which must be size bytes, and returns their SHA-256.
+	// Put keeps what r yields, which must be size bytes, one at least, and returns their SHA-256.
 	// Fewer or more are ErrBlobSize, an error of r is returned as it is; nothing is
 	// kept then. What is there already stays: the same bytes again are success, others
 	// ErrConflict. Until it returns nobody can Get any of it.

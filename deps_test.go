@@ -109,6 +109,14 @@ var rules = []rule{
 		why: "adapters never import one another: a bus is replaced without touching anything else",
 	},
 	{
+		folder: "blob/blobtest", modules: anyModule,
+		why: "one suite for all that keeps files must not know any of them",
+	},
+	{
+		folder: "blob/...", modules: anyModule,
+		why: "adapters never import one another: where files lie is replaced without touching anything else",
+	},
+	{
 		folder: "auth", modules: anyModule,
 		why: "adapters never import one another: auth knows the store by its port",
 	},
@@ -125,7 +133,7 @@ var rules = []rule{
 		folder: "app",
 		may: []string{
 			"engine", "relay", "hub", "conn", "presence", "directory", "agent/...", "dialect/...",
-			"store/...", "bus/...", "auth", "config", "httpd",
+			"store/...", "bus/...", "blob/...", "auth", "config", "httpd",
 		},
 		modules: anyModule,
 		why:     "app puts the parts together and is the only one that imports adapters",
