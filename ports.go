@@ -287,19 +287,28 @@ type SearchHit struct {
 	Snippet string
 }
 
-// PeerReader tells who shares a conversation with whom.
+// PeerReader tells who shares a conversation with whom: who has an open stay where
+// the other has one. Conversations that are deleted do not count, nor do those with
+// more than members open stays.
 type PeerReader interface {
-	// Peers lists those who have an open stay in a conversation with a principal,
-	// each once, in the byte order of their ids, after one of them and at most limit;
-	// the principal itself is not among them. Conversations that are deleted do not
-	// count, nor do those with more than members open stays.
-	Peers(ctx context.Context, org OrgID, principal PrincipalID, members int, after PrincipalID, limit int) ([]Peer, error)
+	// Peers lists those who share a principal's conversations, the newest first: whole
+	// conversations before one of them (zero: from the newest), until limit of their
+	// members or a few more were read, so that a call costs what it is given, however
+	// many conversations there are. Within a call each is listed once; the principal
+	// itself is not. next is what before is for the conversations that are left, zero
+	// where none are.
+	Peers(ctx context.Context, org OrgID, principal PrincipalID, members int, before ConversationID, limit int) (peers []Peer, next ConversationID, err error)
+	// PeersAmong lists those of others who share a conversation with the principal, in
+	// no order. What it costs grows with the others and with how many conversations
+	// they, or the principal, have to be walked until a shared one is found.
+	PeersAmong(ctx context.Context, org OrgID, principal PrincipalID, members int, others []PrincipalID) ([]Peer, error)
 }
 
 // Peer is somebody who shares conversations with somebody else.
 type Peer struct {
 	Principal PrincipalID
-	// Shared is the one of those conversations with the greatest id: the newest.
+	// Shared is the newest of those conversations, the one with the greatest id; for
+	// Peers, of those that the call has read.
 	Shared ConversationID
 }
 

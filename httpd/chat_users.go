@@ -56,7 +56,7 @@ func (s *Server) listUsers(c *call) error {
 	if err != nil {
 		return err
 	}
-	near, err := s.near(c.ctx, c.who, q.After, found)
+	near, err := s.near(c.ctx, c.who, found)
 	if err != nil {
 		return err
 	}
@@ -155,27 +155,21 @@ func named(name, prefix string) bool {
 	return strings.Contains(" "+strings.ToLower(name), " "+strings.ToLower(prefix))
 }
 
-// near lists those of a page, which begins after an id, who share a conversation
-// with the caller, and the caller.
-func (s *Server) near(ctx context.Context, who *parley.Principal, after parley.PrincipalID, page []parley.Person) ([]parley.PrincipalID, error) {
+// near lists those of a page who share a conversation with the caller, and the
+// caller.
+func (s *Server) near(ctx context.Context, who *parley.Principal, page []parley.Person) ([]parley.PrincipalID, error) {
 	near := []parley.PrincipalID{who.ID}
 	if len(page) == 0 || s.People == nil {
 		return near, nil
 	}
-	last := page[len(page)-1].ID
-	for {
-		peers, err := s.People.Peers(ctx, who.Org, who.ID, s.Limits.PresenceMembers, after, pageMax)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range peers {
-			near = append(near, p.Principal)
-		}
-		if len(peers) < pageMax || peers[len(peers)-1].Principal >= last {
-			return near, nil
-		}
-		after = peers[len(peers)-1].Principal
+	peers, err := s.People.PeersAmong(ctx, who.Org, who.ID, s.Limits.PresenceMembers, idsOf(page))
+	if err != nil {
+		return nil, err
 	}
+	for _, p := range peers {
+		near = append(near, p.Principal)
+	}
+	return near, nil
 }
 
 func (s *Server) statusOf(org parley.OrgID, ids []parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus {

@@ -128,9 +128,6 @@ func (s *Service) status(k who) parley.PresenceStatus {
 	return parley.PresenceOnline
 }
 
-// online includes those whose first Conn here is not written yet.
-func (s *Service) online(k who) bool { return s.view.has(k) || s.local.has(k) }
-
 // Online is how many principals are online over all nodes, as far as this node
 // knows; the agents of the process are not counted.
 func (s *Service) Online() int { return s.view.len() }

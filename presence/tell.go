@@ -3,7 +3,6 @@ package presence
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +10,6 @@ import (
 )
 
 const (
-	// peerPage is how many peers are read at once.
-	peerPage = 500
 	// maxTargets bounds the targets of one event: who is told is looked up in that
 	// list for every listener.
 	maxTargets = 64
@@ -138,33 +135,6 @@ func (s *Service) tell(ctx context.Context) {
 			pause(ctx, owed)
 			owed = 0
 		}
-	}
-}
-
-// tellPeers tells a change to those who share a conversation with its principal
-// and returns how many were named. Where they are few all are; of many those who
-// are online, for the others hear nothing anyway.
-func (s *Service) tellPeers(ctx context.Context, c *change) (told int, err error) {
-	after := parley.PrincipalID("")
-	for {
-		peers, err := s.cfg.Store.Peers(ctx, c.org, c.id, s.cfg.Members, after, peerPage)
-		if err != nil {
-			return told, err
-		}
-		many := after != "" || len(peers) > maxTargets
-		listening := slices.DeleteFunc(slices.Clone(peers), func(p parley.Peer) bool {
-			return slices.Contains(s.cfg.Agents, p.Principal) || many && !s.online(who{c.org, p.Principal})
-		})
-		for _, group := range grouped(listening) {
-			if err := s.publish(c, group); err != nil {
-				return told, err
-			}
-			told += len(group.targets)
-		}
-		if len(peers) < peerPage {
-			return told, nil
-		}
-		after = peers[len(peers)-1].Principal
 	}
 }
 

@@ -11,8 +11,30 @@ import (
 // everybody who is online anywhere, so it holds each name once.
 type view struct {
 	mu     sync.RWMutex
-	pages  map[string]map[*seen]struct{} // none is empty
-	online map[who]*seen
+	pages  map[string]map[*seen]struct{}                 // none is empty
+	online map[parley.OrgID]map[parley.PrincipalID]*seen // none is empty
+	number int                                           // of those online, over all orgs
+}
+
+// find returns who is online; nil for others. mu is held.
+func (v *view) find(k who) *seen { return v.online[k.org][k.id] }
+
+func (v *view) add(x *seen) {
+	org := v.online[x.org]
+	if org == nil {
+		org = map[parley.PrincipalID]*seen{}
+		v.online[x.org] = org
+	}
+	org[x.id] = x
+	v.number++
+}
+
+func (v *view) remove(x *seen) {
+	delete(v.online[x.org], x.id)
+	if len(v.online[x.org]) == 0 {
+		delete(v.online, x.org)
+	}
+	v.number--
 }
 
 // seen is somebody who is online.
@@ -74,7 +96,7 @@ func (c *change) status() (status parley.PresenceStatus, detail string) {
 }
 
 func (v *view) init() {
-	v.pages, v.online = map[string]map[*seen]struct{}{}, map[who]*seen{}
+	v.pages, v.online = map[string]map[*seen]struct{}{}, map[parley.OrgID]map[parley.PrincipalID]*seen{}
 }
 
 // apply takes an entry in and returns what changed by it.
@@ -91,14 +113,14 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		}
 		delete(page, x)
 		if x.pages--; x.pages == 0 {
-			delete(v.online, x.who)
+			v.remove(x)
 			changes = append(changes, change{x.who, x.kind(), false, x.word(), now})
 		}
 	}
 	if whole {
 		stays := make(map[*seen]struct{}, len(e.On))
 		for i := range e.On {
-			stays[v.online[e.On[i].who()]] = struct{}{}
+			stays[v.find(e.On[i].who())] = struct{}{}
 		}
 		for x := range page {
 			if _, ok := stays[x]; !ok {
@@ -107,14 +129,14 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		}
 	}
 	for i := range e.Off {
-		goes(v.online[e.Off[i].who()])
+		goes(v.find(e.Off[i].who()))
 	}
 	for i := range e.On {
 		k := e.On[i].who()
-		x := v.online[k]
+		x := v.find(k)
 		if x == nil {
 			x = &seen{who: k, agent: e.On[i].kind() == parley.KindAgent}
-			v.online[k] = x
+			v.add(x)
 			x.hear(&e.On[i], now)
 			changes = append(changes, change{k, x.kind(), true, x.word(), now})
 		} else if x.hear(&e.On[i], now) {
@@ -126,7 +148,7 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 		}
 	}
 	for i := range e.Words { // whoever is offline is, whatever it said
-		if x := v.online[e.Words[i].who()]; x != nil && x.hear(&e.Words[i], now) {
+		if x := v.find(e.Words[i].who()); x != nil && x.hear(&e.Words[i], now) {
 			changes = append(changes, change{x.who, x.kind(), true, x.word(), now})
 		}
 	}
@@ -143,7 +165,7 @@ func (v *view) apply(name string, whole bool, e *entry, now time.Time) (changes 
 func (v *view) look(k who) (online bool, h heard) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	x := v.online[k]
+	x := v.find(k)
 	if x != nil && x.heard != nil {
 		h = *x.heard
 	}
@@ -153,13 +175,32 @@ func (v *view) look(k who) (online bool, h heard) {
 func (v *view) has(k who) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.online[k] != nil
+	return v.find(k) != nil
 }
 
 func (v *view) len() int {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return len(v.online)
+	return v.number
+}
+
+// count is how many of an org are online.
+func (v *view) count(org parley.OrgID) int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.online[org])
+}
+
+// others lists those of an org who are online and not met.
+func (v *view) others(org parley.OrgID, met map[parley.PrincipalID]struct{}) (list []parley.PrincipalID) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for id := range v.online[org] {
+		if _, ok := met[id]; !ok {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // nodes lists the pages that are not empty by their node.

@@ -1,6 +1,7 @@
 package presence_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -50,7 +51,7 @@ func in(t *testing.T, test func(w *world)) {
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, bus: membus.New(), roster: new(membus.Roster),
-		store: &store{beats: map[string]time.Time{}, muted: map[string]bool{}, shared: map[parley.PrincipalID]map[parley.PrincipalID]parley.ConversationID{}},
+		store: &store{beats: map[string]time.Time{}, muted: map[string]bool{}},
 		last:  map[parley.PrincipalID]parley.PresenceStatus{},
 	}
 	stop, err := w.bus.Subscribe(parley.OrgSubject("live", org), func(_, _ string, data []byte) { w.hear(data) })
@@ -123,19 +124,9 @@ func (w *world) NewID() (id [16]byte) {
 	return id
 }
 
-// share puts people into a conversation.
+// share puts people into a conversation; later ones are newer.
 func (w *world) share(conversation int, people ...parley.PrincipalID) {
-	id := parley.ConversationID{14: byte(conversation >> 8), 15: byte(conversation)}
-	for _, p := range people {
-		if w.store.shared[p] == nil {
-			w.store.shared[p] = map[parley.PrincipalID]parley.ConversationID{}
-		}
-		for _, other := range people {
-			if other != p {
-				w.store.shared[p][other] = id // later ones are newer
-			}
-		}
-	}
+	w.store.share(parley.ConversationID{14: byte(conversation >> 8), 15: byte(conversation)}, people...)
 }
 
 // node is one that runs, and says every 2 s that it lives.
@@ -205,9 +196,10 @@ func (w *world) agree(id parley.PrincipalID, want parley.PresenceStatus, nodes .
 
 // store is what presence asks of a store, in memory.
 type store struct {
-	shared map[parley.PrincipalID]map[parley.PrincipalID]parley.ConversationID // before the nodes start
-
 	mu    sync.Mutex
+	stays map[parley.PrincipalID][]*conversation // the newest first
+	read  []parley.PrincipalID                   // who was read in slices
+	asked []parley.PrincipalID                   // who was asked about
 	beats map[string]time.Time
 	muted map[string]bool
 	bad   bool
@@ -270,19 +262,69 @@ func (s *store) LiveNodes(context.Context) (list []string, err error) {
 	return list, nil
 }
 
-func (s *store) Peers(_ context.Context, o parley.OrgID, id parley.PrincipalID, _ int, after parley.PrincipalID, limit int) (list []parley.Peer, err error) {
+type conversation struct {
+	id      parley.ConversationID
+	members []parley.PrincipalID
+}
+
+func (s *store) share(id parley.ConversationID, people ...parley.PrincipalID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stays == nil {
+		s.stays = map[parley.PrincipalID][]*conversation{}
+	}
+	c := &conversation{id, slices.Sorted(slices.Values(people))}
+	for _, p := range people {
+		s.stays[p] = append(s.stays[p], c)
+		slices.SortFunc(s.stays[p], func(a, b *conversation) int { return bytes.Compare(b.id[:], a.id[:]) })
+	}
+}
+
+func (s *store) Peers(
+	_ context.Context, o parley.OrgID, id parley.PrincipalID, _ int, before parley.ConversationID, limit int,
+) (list []parley.Peer, next parley.ConversationID, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bad || o != org {
+		return nil, next, errAway
+	}
+	read, met := 0, map[parley.PrincipalID]bool{id: true}
+	for _, c := range s.stays[id] {
+		if !before.IsZero() && bytes.Compare(c.id[:], before[:]) >= 0 {
+			continue
+		}
+		if read >= limit {
+			return list, next, nil
+		}
+		for _, p := range c.members {
+			read++
+			s.read = append(s.read, p)
+			if !met[p] {
+				met[p] = true
+				list = append(list, parley.Peer{Principal: p, Shared: c.id})
+			}
+		}
+		next = c.id
+	}
+	return list, parley.ConversationID{}, nil
+}
+
+func (s *store) PeersAmong(
+	_ context.Context, o parley.OrgID, id parley.PrincipalID, _ int, others []parley.PrincipalID,
+) (list []parley.Peer, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bad || o != org {
 		return nil, errAway
 	}
-	for p, shared := range s.shared[id] {
-		if p > after {
-			list = append(list, parley.Peer{Principal: p, Shared: shared})
+	for _, p := range others {
+		s.asked = append(s.asked, p)
+		i := slices.IndexFunc(s.stays[id], func(c *conversation) bool { return slices.Contains(c.members, p) })
+		if i >= 0 {
+			list = append(list, parley.Peer{Principal: p, Shared: s.stays[id][i].id})
 		}
 	}
-	slices.SortFunc(list, func(a, b parley.Peer) int { return strings.Compare(string(a.Principal), string(b.Principal)) })
-	return list[:min(limit, len(list))], nil
+	return list, nil
 }
 
 // wander lets five people connect and disconnect at random to nodes that die and
