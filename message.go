@@ -48,6 +48,26 @@ type Message struct {
 	ChangeSeq uint64 `json:"-"`
 }
 
+// AsOf makes the message what it was when its conversation had come to a change_seq, by
+// what it said before (Reader.Edits). A message that was deleted stays so, and so becomes
+// one of which that is not kept any more.
+func (m *Message) AsOf(changeSeq uint64, edits []Edit) {
+	if m.ChangeSeq <= changeSeq || m.Deleted {
+		return
+	}
+	for i := len(edits) - 1; i >= 0; i-- {
+		if e := &edits[i]; e.ChangeSeq <= changeSeq {
+			m.Content, m.ContentMeta, m.ChangeSeq = e.Content, e.ContentMeta, e.ChangeSeq
+			m.EditCount, m.EditedAt = e.Number, time.Time{}
+			if e.Number > 0 {
+				m.EditedAt = e.At
+			}
+			return
+		}
+	}
+	m.Content, m.ContentMeta, m.Attachments, m.Source, m.Deleted = "", "", nil, nil, true
+}
+
 // Source is where a forwarded message comes from. Of a message that was forwarded
 // already it is the first one's.
 type Source struct {

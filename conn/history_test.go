@@ -12,8 +12,12 @@ import (
 // stays were read. What is said first is for staff only where internal is set.
 type leaving struct {
 	parley.Reader
-	left     bool
-	internal bool
+	left      bool
+	internal  bool
+	blocked   bool   // bob blocks who said it
+	hidden    bool   // he hid it from himself
+	hiddenSeq uint64 // and all up to this
+	edited    uint64 // the change_seq at which it was edited; 0 where it was not
 }
 
 func (s *leaving) Conversation(context.Context, parley.OrgID, parley.ConversationID) (*parley.Conversation, error) {
@@ -24,13 +28,35 @@ func (s *leaving) Conversation(context.Context, parley.OrgID, parley.Conversatio
 	return c, nil
 }
 
-func (s *leaving) Stays(context.Context, parley.OrgID, parley.ConversationID) ([]parley.Membership, error) {
+func (s *leaving) StaysOf(context.Context, parley.OrgID, parley.ConversationID, parley.PrincipalID) ([]parley.Membership, error) {
 	defer func() { s.left = true }()
 	m := parley.Membership{Principal: "bob", From: 1, FromSeq: 1}
 	if s.left {
 		m.To, m.ToSeq = 3, 1
 	}
 	return []parley.Membership{m}, nil
+}
+
+func (s *leaving) MemberStates(context.Context, parley.OrgID, parley.PrincipalID, []parley.ConversationID) ([]parley.MemberState, error) {
+	return []parley.MemberState{{HiddenSeq: s.hiddenSeq}}, nil
+}
+
+func (s *leaving) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley.Block, error) {
+	if s.blocked {
+		return []parley.Block{{Owner: "bob", Blocked: "ada"}}, nil
+	}
+	return nil, nil
+}
+
+func (s *leaving) Hidden(_ context.Context, _ parley.OrgID, _ parley.ConversationID, _ parley.PrincipalID, from, to uint64) ([]uint64, error) {
+	if s.hidden && from <= 1 && 1 <= to {
+		return []uint64{1}, nil
+	}
+	return nil, nil
+}
+
+func (s *leaving) Edits(context.Context, parley.OrgID, parley.ConversationID, parley.MessageID) ([]parley.Edit, error) {
+	return []parley.Edit{{Content: "before", ChangeSeq: 2}}, nil
 }
 
 func (s *leaving) Messages(_ context.Context, _ parley.OrgID, _ parley.ConversationID, from, to uint64, _ int, _ bool) (list []parley.Message, _ error) {
@@ -42,13 +68,19 @@ func (s *leaving) Messages(_ context.Context, _ parley.OrgID, _ parley.Conversat
 		last = min(last, to)
 	}
 	for seq := from; seq <= last; seq++ {
-		list = append(list, parley.Message{Seq: seq, Content: "x", Internal: s.internal})
+		list = append(list, parley.Message{Seq: seq, Sender: "ada", Content: "x", Internal: s.internal, ChangeSeq: max(s.edited, seq)})
 	}
 	return list, nil
 }
 
 // reads is how many messages bob is told after a number.
 func (s *leaving) reads(t *testing.T, after uint64, scopes ...parley.Scope) int {
+	t.Helper()
+	return len(s.history(t, after, scopes...))
+}
+
+// history is what bob is told after a number.
+func (s *leaving) history(t *testing.T, after uint64, scopes ...parley.Scope) []parley.Message {
 	t.Helper()
 	c := &Conn{srv: &Server{cfg: Config{Store: s}}}
 	c.principal.Store(&parley.Principal{ID: "bob", Scopes: parley.NewScopes(scopes...)})
@@ -57,7 +89,7 @@ func (s *leaving) reads(t *testing.T, after uint64, scopes ...parley.Scope) int 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(got)
+	return got
 }
 
 func TestHistoryEndsWithTheStay(t *testing.T) {
@@ -82,6 +114,28 @@ func TestInternalHistory(t *testing.T) {
 	}{{parley.ScopeConversationsRead, 0}, {parley.ScopeConversationsReadAll, 1}, {parley.ScopeAdmin, 1}} {
 		if n := (&leaving{internal: true}).reads(t, 0, test.scope); n != test.want {
 			t.Errorf("with %s bob reads %d internal messages, want %d", test.scope, n, test.want)
+		}
+	}
+}
+
+// What bob does not see over HTTP he is not told here: whom he blocks, what he hid from
+// himself, and what he deleted for himself with the whole conversation.
+func TestHistoryIsWithoutWhatOneDoesNotWantToSee(t *testing.T) {
+	for name, store := range map[string]*leaving{
+		"of who is blocked": {blocked: true}, "one that he hid": {hidden: true}, "up to what he hid": {hiddenSeq: 1},
+	} {
+		if n := store.reads(t, 0); n != 0 {
+			t.Errorf("%s: bob reads %d messages", name, n)
+		}
+	}
+}
+
+// Who has left when the history is read is told what the message said then.
+func TestHistoryOfWhoLeftIsOfThatTime(t *testing.T) {
+	for edited, want := range map[uint64]string{3: "x", 4: "before"} {
+		got := (&leaving{left: true, edited: edited}).history(t, 0)
+		if len(got) != 1 || got[0].Content != want {
+			t.Errorf("edited at %d: bob is told %+v, want %q", edited, got, want)
 		}
 	}
 }

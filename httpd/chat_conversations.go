@@ -96,6 +96,7 @@ func (s *Server) describeOne(ctx context.Context, v *sight) (chatConversation, e
 		if members, err = s.Store.Stays(ctx, v.who.Org, v.conversation.ID); err != nil {
 			return chatConversation{}, err
 		}
+		members = v.known(members)
 	}
 	shown := s.chatConversationOf(v.conversation, members, v.who.ID)
 	shown.setState(&v.state)

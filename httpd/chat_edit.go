@@ -89,6 +89,9 @@ func (s *Server) listEdits(c *call) error {
 	}
 	list := editList{Edits: []chatEdit{}}
 	for _, e := range edits {
+		if e.Number >= m.EditCount { // since the message was read, or since the caller left
+			break
+		}
 		list.Edits = append(list.Edits, chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)})
 	}
 	return c.reply(http.StatusOK, list)

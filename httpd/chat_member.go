@@ -105,8 +105,8 @@ type receipt struct {
 	DeliveredSeq uint64             `json:"delivered_seq"`
 }
 
-// listReceipts tells how far the members have come; in a large conversation only
-// how far the caller has.
+// listReceipts tells how far the members have come; in a large conversation, and to who
+// left it, only how far the caller has.
 func (s *Server) listReceipts(c *call) error {
 	v, err := s.read(c)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Server) listReceipts(c *call) error {
 	}
 	in := make(map[parley.PrincipalID]bool, len(members))
 	for i := range members {
-		in[members[i].Principal] = len(members) <= s.Limits.ReceiptMembers
+		in[members[i].Principal] = v.member() && len(members) <= s.Limits.ReceiptMembers
 	}
 	list := receiptList{Receipts: []receipt{}}
 	for _, st := range states {

@@ -178,8 +178,12 @@ func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) 
 }
 
 // reactions reads those under the messages of a range, by their seq, without those
-// of principals the caller blocks.
+// of principals the caller blocks. Who left is shown none: which there were then is not
+// known.
 func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64) (map[uint64][]chatReaction, error) {
+	if !v.member() {
+		return nil, nil
+	}
 	all, err := s.Store.Reactions(ctx, v.who.Org, v.conversation.ID, from, to)
 	if err != nil || len(all) == 0 {
 		return nil, err

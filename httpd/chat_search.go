@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/words"
 )
 
 // searchRounds bounds how many pages one search reads to find what the caller may
@@ -32,7 +33,7 @@ func (s *Server) search(c *call) error {
 		return err
 	}
 	list := searchList{Results: []searchResult{}}
-	eyes := &watcher{server: s, who: c.who, known: map[parley.ConversationID]*sight{}}
+	eyes := &watcher{server: s, who: c.who, words: words.Parse(query.Text), known: map[parley.ConversationID]*sight{}}
 	if eyes.blocks, err = s.blocks(c.ctx, c.who); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (s *Server) search(c *call) error {
 			return err
 		}
 		for i := range hits {
-			found, err := eyes.show(c.ctx, &hits[i].Message)
+			found, err := eyes.show(c.ctx, &hits[i])
 			if err != nil {
 				return err
 			}
@@ -102,6 +103,7 @@ func (s *Server) searchQuery(c *call) (parley.SearchQuery, error) {
 type watcher struct {
 	server *Server
 	who    *parley.Principal
+	words  words.Query // that they were found by
 	blocks blocked
 	known  map[parley.ConversationID]*sight
 }
@@ -120,8 +122,10 @@ func (w *watcher) sight(ctx context.Context, id parley.ConversationID) (*sight, 
 	return v, nil
 }
 
-// show shows a message, nil where the principal may not see it.
-func (w *watcher) show(ctx context.Context, m *parley.Message) (shown, error) {
+// show shows a message that was found, nil where the principal may not see it. One that
+// says something else to who left must have the words in what that one sees too.
+func (w *watcher) show(ctx context.Context, hit *parley.SearchHit) (shown, error) {
+	m := &hit.Message
 	v, err := w.sight(ctx, m.Conversation)
 	if err != nil {
 		return nil, err
@@ -129,7 +133,17 @@ func (w *watcher) show(ctx context.Context, m *parley.Message) (shown, error) {
 	if v == nil || !v.covers(m.Seq) || v.hides(m) {
 		return nil, nil
 	}
-	one, err := w.server.show(ctx, v, []parley.Message{*m})
+	then := []parley.Message{*m}
+	if err := w.server.asThen(ctx, v, then); err != nil {
+		return nil, err
+	}
+	if then[0].Content != m.Content {
+		if !w.words.Match(then[0].Content) {
+			return nil, nil
+		}
+		hit.Snippet = w.words.Snippet(then[0].Content)
+	}
+	one, err := w.server.show(ctx, v, then)
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ type room struct {
 	messages []*said // by seq-1
 	stays    map[string][]stay
 	states   map[string]*standing
+	left     map[string][]int // of who left: how often each message had been edited then
 }
 
 // stay is the messages that one may see by it; to 0 is open.
@@ -106,11 +107,11 @@ type standing struct {
 }
 
 type said struct {
-	id, sender, text string
-	edits            int
-	deleted          bool
-	hiddenFor        map[string]bool
-	reactions        map[string]map[string]bool // emoji, users
+	id, sender string
+	texts      []string // what it said, the last one now
+	deleted    bool
+	hiddenFor  map[string]bool
+	reactions  map[string]map[string]bool // emoji, users
 }
 
 func (r *room) state(user string) *standing {
@@ -150,6 +151,15 @@ func (r *room) covers(user string, seq int) bool {
 func (m *model) shows(r *room, user string, seq int) bool {
 	s := r.messages[seq-1]
 	return r.covers(user, seq) && !s.deleted && !s.hiddenFor[user] && !m.blocks[[2]string{user, s.sender}]
+}
+
+// edits is how often a message was edited, as far as the user may know: who left does
+// not see what became of it since.
+func (r *room) edits(user string, seq int) int {
+	if !r.in(user) {
+		return r.left[user][seq-1]
+	}
+	return len(r.messages[seq-1].texts) - 1
 }
 
 func (m *model) unread(r *room, user string) (n int) {
@@ -238,7 +248,7 @@ func (m *model) begin() {
 	}
 	answer := m.does(http.StatusOK, owner, "POST", "/v1/chat/conversations", fieldsOf{"type": "group", "participant_ids": others})
 	id, _ := answer["id"].(string)
-	r := &room{id: id, owner: owner, stays: map[string][]stay{}, states: map[string]*standing{}}
+	r := &room{id: id, owner: owner, stays: map[string][]stay{}, states: map[string]*standing{}, left: map[string][]int{}}
 	for _, user := range append(others, owner) {
 		r.stays[user] = []stay{{from: 1, open: true}}
 	}
@@ -254,7 +264,7 @@ func (m *model) send(r *room, user string) {
 	}
 	answer := m.does(http.StatusOK, user, "POST", "/v1/chat/messages/send", body)
 	id, _ := answer["id"].(string)
-	r.messages = append(r.messages, &said{id: id, sender: user, text: text, hiddenFor: map[string]bool{}, reactions: map[string]map[string]bool{}})
+	r.messages = append(r.messages, &said{id: id, sender: user, texts: []string{text}, hiddenFor: map[string]bool{}, reactions: map[string]map[string]bool{}})
 	if seq, _ := answer["seq_num"].(float64); int(seq) != len(r.messages) {
 		m.t.Errorf("message has seq %v, want %d", answer["seq_num"], len(r.messages))
 	}
@@ -295,8 +305,8 @@ func (m *model) edit(r *room, user string) {
 		return
 	}
 	m.does(http.StatusOK, user, "PATCH", "/v1/chat/messages/"+s.id, fieldsOf{"content_text": text})
-	if s.text != text {
-		s.text, s.edits = text, s.edits+1
+	if s.texts[len(s.texts)-1] != text {
+		s.texts = append(s.texts, text)
 	}
 }
 
@@ -403,6 +413,10 @@ func (m *model) leave(r *room, user string) {
 	m.does(http.StatusOK, user, "DELETE", path, nil)
 	list := r.stays[user]
 	list[len(list)-1].open, list[len(list)-1].to = false, len(r.messages)
+	r.left[user] = nil
+	for _, s := range r.messages {
+		r.left[user] = append(r.left[user], len(s.texts)-1)
+	}
 }
 
 func (m *model) block(user string) {
@@ -521,13 +535,14 @@ func (m *model) checkHistory(r *room, user string) {
 			var reactions []string
 			for emoji, users := range s.reactions {
 				for who := range users {
-					if !m.blocks[[2]string{user, who}] {
+					if r.in(user) && !m.blocks[[2]string{user, who}] {
 						reactions = append(reactions, emoji+who)
 					}
 				}
 			}
 			slices.Sort(reactions)
-			want = append(want, fmt.Sprint(seq, s.id, s.sender, s.text, s.edits, reactions))
+			edits := r.edits(user, seq)
+			want = append(want, fmt.Sprint(seq, s.id, s.sender, s.texts[edits], edits, reactions))
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -556,9 +571,14 @@ func (m *model) checkSearch(user string) {
 	}
 	for seq := len(r.messages); seq > 0; seq-- {
 		s := r.messages[seq-1]
+		if !m.shows(r, user, seq) {
+			continue
+		}
 		// The last word of a search may be the beginning of one.
-		found := slices.ContainsFunc(strings.Fields(s.text), func(w string) bool { return strings.HasPrefix(w, word) })
-		if m.shows(r, user, seq) && found {
+		found := func(text string) bool {
+			return slices.ContainsFunc(strings.Fields(text), func(w string) bool { return strings.HasPrefix(w, word) })
+		}
+		if found(s.texts[len(s.texts)-1]) && found(s.texts[r.edits(user, seq)]) {
 			want = append(want, s.id)
 		}
 	}

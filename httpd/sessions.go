@@ -158,7 +158,7 @@ func (s *Server) replySession(c *call, v *sight) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(http.StatusOK, sessionOf(v.conversation, stays))
+	return c.reply(http.StatusOK, sessionOf(v.conversation, v.known(stays)))
 }
 
 // read is what the caller may see of the conversation in the path.

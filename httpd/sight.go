@@ -77,7 +77,49 @@ func (s *Server) sightOf(ctx context.Context, who *parley.Principal, c *parley.C
 		internal: who.Can(parley.ScopeConversationsReadAll),
 	}
 	v.spans = parley.Spans(own, parley.SpanQuery{Kind: c.Kind, After: state.HiddenSeq, Last: c.Seq, Internal: v.internal})
-	return v, nil
+	if v.member() {
+		return v, nil
+	}
+	return v, s.takeLeave(ctx, v)
+}
+
+// takeLeave makes the conversation of somebody who left one in which nothing happens
+// any more: what is not known of the time of the leave is left out.
+func (s *Server) takeLeave(ctx context.Context, v *sight) error {
+	last := &v.own[len(v.own)-1]
+	then := *v.conversation
+	then.Title, then.Description, then.Status = "", "", parley.StatusClosed
+	then.Seq, then.ChangeSeq, then.LastActivity = v.current(), last.To, last.JoinedAt
+	messages, err := s.messages(ctx, v, 1, then.Seq, 1, true)
+	if err != nil {
+		return err
+	}
+	if len(messages) == 1 {
+		then.LastActivity = messages[0].CreatedAt
+	}
+	v.conversation = &then
+	return nil
+}
+
+// asThen makes messages what they were when somebody left, who is not to see what
+// became of them since but for that they were deleted.
+func (s *Server) asThen(ctx context.Context, v *sight, messages []parley.Message) error {
+	if v.member() {
+		return nil
+	}
+	left := v.currentChange()
+	for i := range messages {
+		m := &messages[i]
+		if m.ChangeSeq <= left || m.Deleted {
+			continue
+		}
+		edits, err := s.Store.Edits(ctx, v.who.Org, m.Conversation, m.ID)
+		if err != nil {
+			return err
+		}
+		m.AsOf(left, edits)
+	}
+	return nil
 }
 
 // missing turns a store's "not found" into what the client is told.
@@ -103,12 +145,22 @@ func (v *sight) current() uint64 {
 	return v.spans[len(v.spans)-1].To
 }
 
-// currentChange is the last change_seq there is for the principal.
+// currentChange is the last change_seq there is for the principal: of one who left,
+// the leave.
 func (v *sight) currentChange() uint64 {
 	if v.member() {
 		return v.conversation.ChangeSeq
 	}
 	return v.own[len(v.own)-1].To
+}
+
+// known are the stays that the principal knows of: not those that began after it had
+// left.
+func (v *sight) known(stays []parley.Membership) []parley.Membership {
+	if v.member() {
+		return stays
+	}
+	return slices.DeleteFunc(stays, func(m parley.Membership) bool { return m.From > v.currentChange() })
 }
 
 // participants are the members now or, for one who left, those it left behind.
@@ -190,6 +242,9 @@ func (s *Server) messages(ctx context.Context, v *sight, from, to uint64, limit 
 		if err != nil {
 			return nil, err
 		}
+		if err := s.asThen(ctx, v, page); err != nil {
+			return nil, err
+		}
 		limit -= len(page)
 		pages = append(pages, page)
 	}
@@ -234,11 +289,15 @@ func (s *Server) one(ctx context.Context, who *parley.Principal, id parley.Messa
 	if err != nil {
 		return nil, nil, err
 	}
-	hidden, err := s.hiddenAmong(ctx, v, []parley.Message{*m})
+	one := []parley.Message{*m}
+	hidden, err := s.hiddenAmong(ctx, v, one)
+	if err == nil {
+		err = s.asThen(ctx, v, one)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !v.covers(m.Seq) || v.hides(m) || hidden[m.Seq] {
+	if m = &one[0]; !v.covers(m.Seq) || v.hides(m) || hidden[m.Seq] {
 		return nil, nil, errNoMessage
 	}
 	return m, v, nil
