@@ -398,10 +398,12 @@ type Credentials interface {
 	// KeyByHash finds a key, revoked or not. ErrNotFound where there is none.
 	KeyByHash(ctx context.Context, hash []byte) (*APIKey, error)
 	Keys(ctx context.Context, org OrgID) ([]APIKey, error)
-	// Revoke withdraws a credential (Principal.Credential) from a time on; a key is
-	// marked as revoked too. Idempotent.
-	Revoke(ctx context.Context, org OrgID, credential string, at time.Time) error
-	// Revocations lists the credentials revoked at or after a time.
+	// Revoke withdraws a credential (Principal.Credential); a key is marked as revoked
+	// too. Who says it again changes nothing. Some of the revocations that ended before
+	// r.At, which is now, are let go.
+	Revoke(ctx context.Context, r Revocation) error
+	// Revocations lists the credentials revoked at or after a time; what has ended may
+	// be among them.
 	Revocations(ctx context.Context, since time.Time) ([]Revocation, error)
 
 	// Heartbeat says that a node lives for ttl from now, by the store's clock.
@@ -415,6 +417,9 @@ type Revocation struct {
 	Org        OrgID
 	Credential string
 	At         time.Time
+	// Until is when all that was given out under the credential has expired, so that
+	// the revocation need be known no longer; zero for never, as of an API key.
+	Until time.Time
 }
 
 // Bus is how nodes tell each other. Delivery is at most once and in order per

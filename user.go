@@ -29,7 +29,14 @@ type Login struct {
 	ID   string
 	Org  OrgID
 	User PrincipalID
-	Hash []byte // SHA-256 of the token that is good now
+	// Family is the SHA-256 of what all its tokens have in common, a secret: whoever
+	// knows it had one of them, however long ago. Nil for a login that is older than
+	// this and was not rotated since.
+	Family []byte
+	Hash   []byte // SHA-256 of the token that is good now
+	// Previous is the SHA-256 of the token before, and Salt what the one that is good
+	// now was made with, of that one; nil before the first rotation.
+	Previous, Salt []byte
 	// CreatedAt is when the user signed in, RotatedAt when the token that is good now
 	// was given out, ExpiresAt when it stops to be good.
 	CreatedAt, RotatedAt, ExpiresAt time.Time
@@ -58,10 +65,11 @@ type Directory interface {
 	InsertLogin(ctx context.Context, l *Login, password string, most int) error
 	// Login reads one, expired or not. ErrNotFound where there is none.
 	Login(ctx context.Context, id string) (*Login, error)
-	// RotateLogin makes hash the good one of a login, from at until expires, where was
-	// is; of two callers with the same was one succeeds. ErrConflict where another is
-	// good, or the user is disabled; ErrNotFound where there is no such login.
-	RotateLogin(ctx context.Context, id string, was, hash []byte, at, expires time.Time) error
+	// RotateLogin writes Family, Hash, Salt, RotatedAt and ExpiresAt of a login whose
+	// Hash is still was, which becomes its Previous; of two callers with the same was
+	// one succeeds. ErrConflict where another is good, or the user is disabled;
+	// ErrNotFound where there is no such login, or user.
+	RotateLogin(ctx context.Context, l *Login, was []byte) error
 	// DeleteLogin ends one; none is no error.
 	DeleteLogin(ctx context.Context, id string) error
 }

@@ -233,7 +233,7 @@ func TestARevokedKeyLosesItsSocketsWithinASecond(t *testing.T) {
 			t.Fatal(err)
 		}
 		revoked, other := n.mustDial(secret, ""), n.mustDial(n.token("ann"), "")
-		if err := store.Revoke(t.Context(), cfg.Org, key.ID.String(), time.Now()); err != nil {
+		if err := store.Revoke(t.Context(), parley.Revocation{Org: cfg.Org, Credential: key.ID.String(), At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()

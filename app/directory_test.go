@@ -25,6 +25,7 @@ func TestSignUpAndReuse(t *testing.T) {
 		if status, text := n.call("/api/sessions", second.AccessToken, map[string]string{"bot_id": "demo"}); status != http.StatusCreated {
 			t.Fatalf("begin a session: %d %s", status, text)
 		}
+		n.auth("/auth/refresh", map[string]string{"refresh_token": second.RefreshToken}, http.StatusOK, nil)
 		n.auth("/auth/refresh", map[string]string{"refresh_token": first.RefreshToken}, http.StatusUnauthorized, nil)
 		_ = socket.end(10 * time.Second)
 		for _, token := range []string{first.AccessToken, second.AccessToken} {

@@ -46,18 +46,18 @@ func (m *memory) KeyByHash(_ context.Context, hash []byte) (*parley.APIKey, erro
 	return &k, nil
 }
 
-func (m *memory) Revoke(_ context.Context, org parley.OrgID, credential string, at time.Time) error {
+func (m *memory) Revoke(_ context.Context, r parley.Revocation) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away != nil {
 		return m.away
 	}
 	for i := range m.keys {
-		if m.keys[i].Org == org && m.keys[i].ID.String() == credential {
-			m.keys[i].RevokedAt = at
+		if m.keys[i].Org == r.Org && m.keys[i].ID.String() == r.Credential {
+			m.keys[i].RevokedAt = r.At
 		}
 	}
-	m.revoked = append(m.revoked, parley.Revocation{Org: org, Credential: credential, At: at})
+	m.revoked = append(m.revoked, r)
 	return nil
 }
 

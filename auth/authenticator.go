@@ -49,10 +49,10 @@ type Authenticator struct {
 	polling sync.Mutex
 
 	mu        sync.Mutex
-	revoked   map[credential]bool
-	polled    time.Time // when the last poll that succeeded began; zero before the first
-	listed    time.Time // when the last that read the whole list did
-	failed    time.Time // when the last poll failed, and why; zero after a success
+	revoked   map[credential]time.Time // until when that is worth something; zero: for ever
+	polled    time.Time                // when the last poll that succeeded began; zero before the first
+	listed    time.Time                // when the last that read the whole list did
+	failed    time.Time                // when the last poll failed, and why; zero after a success
 	failure   error
 	listeners map[*listener]bool
 	bus       parley.Bus // of Share; nil: nobody is told
@@ -85,7 +85,7 @@ func New(c Config) (*Authenticator, error) {
 	}
 	return &Authenticator{
 		verifier: v, reserved: c.Reserved, store: c.Store, cache: newCache(c.CacheSize), log: c.Log,
-		revoked: map[credential]bool{}, listeners: map[*listener]bool{},
+		revoked: map[credential]time.Time{}, listeners: map[*listener]bool{},
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -55,27 +54,4 @@ func TestFailureLimiterCountsAnIPv6NetworkAsOne(t *testing.T) {
 	if _, ok := l.Allow(netip.Addr{}); ok {
 		t.Error("those without an address are not limited")
 	}
-}
-
-func TestFailureLimiterIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := NewFailureLimiter(20)
-		attack := func(from string) {
-			for i := range maxBuckets + 100 {
-				l.Failed(netip.MustParseAddr(fmt.Sprintf("%s:%x::1", from, i)))
-			}
-		}
-		attack("2001:db8")
-		if len(l.buckets) > maxBuckets {
-			t.Errorf("%d buckets, want at most %d", len(l.buckets), maxBuckets)
-		}
-		time.Sleep(time.Minute) // all of them are full again
-		l.Failed(netip.MustParseAddr("192.0.2.1"))
-		for i := range 200 {
-			l.Failed(netip.MustParseAddr(fmt.Sprintf("2001:db9:%x::1", i)))
-		}
-		if len(l.buckets) > 301 {
-			t.Errorf("%d buckets, want the old ones forgotten", len(l.buckets))
-		}
-	})
 }

@@ -54,17 +54,20 @@ func (a *Authenticator) OnRevoke(fn func(org parley.OrgID, credential string)) (
 func (a *Authenticator) Revoked(org parley.OrgID, id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return id != "" && a.revoked[credential{org, id}]
+	_, revoked := a.revoked[credential{org, id}]
+	return id != "" && revoked
 }
 
 // Revoke withdraws a credential: it is stored, and in effect on this node at
-// once. Other nodes learn of it over the bus (see Share) or by their poll.
-func (a *Authenticator) Revoke(ctx context.Context, org parley.OrgID, id string) error {
-	at := time.Now().UTC()
-	if err := a.store.Revoke(ctx, org, id, at); err != nil {
+// once. Other nodes learn of it over the bus (see Share) or by their poll. It is
+// forgotten some minutes after until, when all tokens that carry it have expired;
+// zero: never.
+func (a *Authenticator) Revoke(ctx context.Context, org parley.OrgID, id string, until time.Time) error {
+	r := parley.Revocation{Org: org, Credential: id, At: time.Now().UTC(), Until: until}
+	if err := a.store.Revoke(ctx, r); err != nil {
 		return fmt.Errorf("revoke credential: %w", err)
 	}
-	a.Apply(parley.Revocation{Org: org, Credential: id, At: at})
+	a.Apply(r)
 	a.tell()
 	return nil
 }
@@ -88,10 +91,10 @@ func (a *Authenticator) note(list []parley.Revocation) (gone []credential, liste
 	defer a.mu.Unlock()
 	for _, r := range list {
 		c := credential{r.Org, r.Credential}
-		if r.Credential == "" || a.revoked[c] {
+		if _, known := a.revoked[c]; known || r.Credential == "" || ended(r.Until, now) {
 			continue
 		}
-		a.revoked[c] = true
+		a.revoked[c] = r.Until
 		gone = append(gone, c)
 		// Of all that ever was revoked, which the first look brings, others know what
 		// is old.
@@ -103,6 +106,21 @@ func (a *Authenticator) note(list []parley.Revocation) (gone []credential, liste
 		listeners = append(listeners, l)
 	}
 	return gone, listeners
+}
+
+// ended reports whether what carries a revoked credential has expired by any clock:
+// those of who revoked it and of who issued it may be wrong.
+func ended(until, now time.Time) bool {
+	return !until.IsZero() && now.Sub(until) > pollOverlap
+}
+
+// forget lets go of the revocations that have ended. Under mu.
+func (a *Authenticator) forget(now time.Time) {
+	for c, until := range a.revoked {
+		if ended(until, now) {
+			delete(a.revoked, c)
+		}
+	}
 }
 
 // Watch looks for revocations each 500 ms until ctx ends; a store that does not
@@ -189,6 +207,7 @@ func (a *Authenticator) poll(ctx context.Context) error {
 	a.knows(began)
 	if whole {
 		a.listed = began
+		a.forget(began)
 	}
 	a.mu.Unlock()
 	a.tell()

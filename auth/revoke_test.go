@@ -37,7 +37,7 @@ func TestARevocationInTheStoreTakesEffectWithinASecond(t *testing.T) {
 		var told []string
 		a.OnRevoke(func(org parley.OrgID, credential string) { told = append(told, string(org)+"/"+credential) })
 
-		if err := store.Revoke(t.Context(), p.Org, p.Credential, time.Now()); err != nil {
+		if err := store.Revoke(t.Context(), parley.Revocation{Org: p.Org, Credential: p.Credential, At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -53,6 +53,35 @@ func TestARevocationInTheStoreTakesEffectWithinASecond(t *testing.T) {
 	})
 }
 
+// What is revoked until a time is refused until then, by any clock, and then
+// forgotten, though the store may still tell of it.
+func TestARevocationThatHasEndedIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		a := watched(t, auth.Config{Store: store})
+		if err := a.Revoke(t.Context(), "o", "login", time.Now().Add(15*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Revoke(t.Context(), "o", "key", time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(19 * time.Minute)
+		synctest.Wait()
+		if !a.Revoked("o", "login") {
+			t.Error("forgotten before its tokens have expired by every clock")
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if a.Revoked("o", "login") {
+			t.Error("never forgotten")
+		}
+		time.Sleep(24 * time.Hour)
+		if !a.Revoked("o", "key") {
+			t.Error("what has no end was forgotten")
+		}
+	})
+}
+
 func TestARevocationByAClockThatIsSlowTakesEffectToo(t *testing.T) {
 	keys := openKeys(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +89,7 @@ func TestARevocationByAClockThatIsSlowTakesEffectToo(t *testing.T) {
 		a := watched(t, auth.Config{Keys: keys, Store: store})
 		token := mint(t, keys, ana)
 		p := authenticate(t, a, token)
-		if err := store.Revoke(t.Context(), p.Org, p.Credential, time.Now().Add(-time.Hour)); err != nil {
+		if err := store.Revoke(t.Context(), parley.Revocation{Org: p.Org, Credential: p.Credential, At: time.Now().Add(-time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute + time.Second)
@@ -75,7 +104,7 @@ func TestARevocationBeforeTheStartCounts(t *testing.T) {
 	first := newAuthenticator(t, auth.Config{Keys: keys, Store: store})
 	token := mint(t, keys, ana)
 	p := authenticate(t, first, token)
-	if err := store.Revoke(t.Context(), p.Org, p.Credential, time.Now().Add(-24*time.Hour)); err != nil {
+	if err := store.Revoke(t.Context(), parley.Revocation{Org: p.Org, Credential: p.Credential, At: time.Now().Add(-24 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	restarted := newAuthenticator(t, auth.Config{Keys: keys, Store: store}) // Watch has not begun yet
@@ -94,11 +123,11 @@ func TestRevokeTakesEffectHereAtOnce(t *testing.T) {
 		p := authenticate(t, a, secret)
 		heard := 0
 		cancel := a.OnRevoke(func(parley.OrgID, string) { heard++ })
-		if err := a.Revoke(t.Context(), "org_other", p.Credential); err != nil {
+		if err := a.Revoke(t.Context(), "org_other", p.Credential, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		authenticate(t, a, secret) // the same id in another org is another's
-		if err := a.Revoke(t.Context(), p.Org, p.Credential); err != nil {
+		if err := a.Revoke(t.Context(), p.Org, p.Credential, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, a, secret, parley.CodeUnauthenticated)
@@ -116,7 +145,7 @@ func TestRevokeTakesEffectHereAtOnce(t *testing.T) {
 func TestARevokeThatIsNotStoredIsNotInEffect(t *testing.T) {
 	store := &memory{away: parley.ErrUnavailable}
 	a := newAuthenticator(t, auth.Config{Store: store})
-	if err := a.Revoke(t.Context(), "o", "c"); !errors.Is(err, parley.ErrUnavailable) {
+	if err := a.Revoke(t.Context(), "o", "c", time.Time{}); !errors.Is(err, parley.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if a.Revoked("o", "c") {

@@ -27,6 +27,7 @@ type wireRevocation struct {
 	Org        parley.OrgID `json:"org"`
 	Credential string       `json:"credential"`
 	At         time.Time    `json:"at,omitzero"`
+	Until      time.Time    `json:"until,omitzero"`
 }
 
 // Share puts into effect what other nodes tell over the bus of revocations, and

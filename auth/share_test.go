@@ -44,7 +44,7 @@ func TestARevocationOnOneNodeTakesEffectOnAnotherAtOnce(t *testing.T) {
 		heard := heardOf(there)
 		_, polls := store.count()
 
-		if err := here.Revoke(t.Context(), p.Org, p.Credential); err != nil {
+		if err := here.Revoke(t.Context(), p.Org, p.Credential, time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // no time passes
@@ -77,7 +77,7 @@ func TestANodeWithoutTheStoreKnowsFromTheOthers(t *testing.T) {
 
 		// A message is lost: it is told again.
 		bus.Cut(true)
-		if err := store.Revoke(t.Context(), p.Org, p.Credential, time.Now()); err != nil {
+		if err := store.Revoke(t.Context(), parley.Revocation{Org: p.Org, Credential: p.Credential, At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -113,8 +113,8 @@ func TestOnlyNewsIsTold(t *testing.T) {
 		store, bus := &memory{}, membus.New()
 		long := strings.Repeat("x", 8000)
 		for i := range 100 { // more than a message holds
-			_ = store.Revoke(context.Background(), "o", fmt.Sprint("new", i, long), time.Now())
-			_ = store.Revoke(context.Background(), "o", fmt.Sprint("old", i), time.Now().Add(-time.Hour))
+			_ = store.Revoke(context.Background(), parley.Revocation{Org: "o", Credential: fmt.Sprint("new", i, long), At: time.Now()})
+			_ = store.Revoke(context.Background(), parley.Revocation{Org: "o", Credential: fmt.Sprint("old", i), At: time.Now().Add(-time.Hour)})
 		}
 		var mu sync.Mutex
 		names, largest := map[string]bool{}, 0

@@ -101,7 +101,7 @@ func TestRevokedOnAnotherNode(t *testing.T) {
 	here, there := node(), node() // neither polls
 	there.OnRevoke(h.server.Revoke)
 	lost, kept := h.dial("/ws?token="+h.mint("ada", credential("lost"))), h.dial("/ws?token="+h.mint("ada"))
-	if err := here.Revoke(t.Context(), org, "lost"); err != nil {
+	if err := here.Revoke(t.Context(), org, "lost", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	lost.want(`{"type":"error","code":"AUTH_FAILED"}`)

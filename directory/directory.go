@@ -1,8 +1,10 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/attempts"
 )
 
 // Lifetimes and bounds where none are configured.
@@ -17,6 +20,11 @@ const (
 	DefaultAccessTTL  = 15 * time.Minute
 	DefaultRefreshTTL = 30 * 24 * time.Hour
 	DefaultAtOnce     = 2
+	// DefaultReuse is how long a lost answer can be asked for again.
+	DefaultReuse = 30 * time.Second
+	// DefaultGuesses and DefaultGuessEvery bound wrong passwords for one e-mail.
+	DefaultGuesses    = 10
+	DefaultGuessEvery = 30 * time.Second
 	// maxLogins is how many logins of one user there are at most; the oldest go.
 	maxLogins = 100
 )
@@ -33,8 +41,9 @@ type Config struct {
 	// Mint makes an access token for a user that lives for ttl, with the user's
 	// Credential as what may be revoked.
 	Mint func(user *parley.Principal, ttl time.Duration) (token string, expires time.Time, err error)
-	// Revoke ends the access tokens of a credential, and their sockets.
-	Revoke func(ctx context.Context, org parley.OrgID, credential string) error
+	// Revoke ends the access tokens of a credential, and their sockets. By until they
+	// all have expired.
+	Revoke func(ctx context.Context, org parley.OrgID, credential string, until time.Time) error
 	// Org is the org of those who sign up by themselves.
 	Org parley.OrgID
 	// Open lets anybody sign up; else only an API key or an administrator makes users,
@@ -45,6 +54,14 @@ type Config struct {
 	RefreshTTL time.Duration // of a refresh token that is not used; zero: 30 days
 	Cost       Cost          // of new hashes; zero: DefaultCost
 	AtOnce     int           // passwords hashed at once; zero: 2
+	// Reuse is for how long a refresh token that was just used gets its answer again;
+	// zero: 30 s.
+	Reuse time.Duration
+	// Guesses is how many wrong passwords there may be for one e-mail at once, on one
+	// node, whether somebody has it or not; one more each time GuessEvery has passed.
+	// Zero: 10, and 30 s.
+	Guesses    int
+	GuessEvery time.Duration
 
 	Random io.Reader        // of salts, ids and tokens; nil: crypto/rand
 	Now    func() time.Time // nil: time.Now
@@ -57,6 +74,7 @@ type Service struct {
 	Config
 	hasher  *hasher
 	nobodys string
+	guesses *attempts.Limiter[[sha256.Size]byte] // by the hash of an e-mail
 }
 
 // New makes a Service.
@@ -76,6 +94,8 @@ func New(c Config) (*Service, error) {
 	if c.AtOnce == 0 {
 		c.AtOnce = DefaultAtOnce
 	}
+	c.Reuse, c.GuessEvery = cmp.Or(c.Reuse, DefaultReuse), cmp.Or(c.GuessEvery, DefaultGuessEvery)
+	c.Guesses = cmp.Or(c.Guesses, DefaultGuesses)
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
@@ -88,8 +108,13 @@ func New(c Config) (*Service, error) {
 	if c.AccessTTL < 0 || c.RefreshTTL < 0 || c.AtOnce < 0 || !c.Cost.sane() {
 		return nil, errors.New("directory: lifetimes, cost and hashes at once must be positive")
 	}
+	if c.Reuse < 0 || c.Guesses < 0 || c.GuessEvery < 0 {
+		return nil, errors.New("directory: the time of reuse and the limits of guesses must be positive")
+	}
 	h := newHasher(c.Cost, c.AtOnce, c.Random)
-	return &Service{Config: c, hasher: h, nobodys: h.nobodys()}, nil
+	return &Service{
+		Config: c, hasher: h, nobodys: h.nobodys(), guesses: attempts.New[[sha256.Size]byte](c.GuessEvery, c.Guesses),
+	}, nil
 }
 
 // Session is what somebody gets who signed in: once, and nowhere is it kept.
@@ -169,16 +194,40 @@ func (s *Service) SignUp(ctx context.Context, by *parley.Principal, n NewUser) (
 }
 
 // Login signs a user in. Whatever is wrong, the answer is the same sentence after
-// the same time: CodeUnauthenticated.
+// the same time: CodeUnauthenticated. Too many of them for one e-mail, somebody's or
+// not, and the next has to wait: CodeRateLimited.
 func (s *Service) Login(ctx context.Context, email, password string) (*Session, error) {
-	u, hash := (*parley.User)(nil), s.nobodys
 	email, err := NormalEmail(email)
-	if err == nil {
-		u, err = s.Store.UserByEmail(ctx, email)
+	if err != nil {
+		return s.login(ctx, nil, password)
+	}
+	return limited(s, email, func() (*Session, error) {
+		u, err := s.Store.UserByEmail(ctx, email)
 		if err != nil && !errors.Is(err, parley.ErrNotFound) {
 			return nil, fmt.Errorf("sign in: %w", err)
 		}
+		return s.login(ctx, u, password)
+	})
+}
+
+// limited carries out what tries a password of an e-mail.
+func limited[T any](s *Service, email string, try func() (T, error)) (result T, err error) {
+	key := sha256.Sum256([]byte(email))
+	if wait, ok := s.guesses.Allow(key, s.Now()); !ok {
+		return result, &parley.Error{
+			Code: parley.CodeRateLimited, Message: "too many wrong passwords for this e-mail; try again later", RetryAfter: wait,
+		}
 	}
+	result, err = try()
+	if err != nil && parley.AsError(err).Code == parley.CodeUnauthenticated {
+		s.guesses.Failed(key, s.Now())
+	}
+	return result, err
+}
+
+// login signs in the user found, nil for none, if the password is its.
+func (s *Service) login(ctx context.Context, u *parley.User, password string) (*Session, error) {
+	hash := s.nobodys
 	if u != nil {
 		hash = u.Password
 	}
@@ -200,8 +249,9 @@ func (s *Service) Login(ctx context.Context, email, password string) (*Session, 
 }
 
 // ChangePassword sets another password for a user who knows the one it has, and
-// ends its logins but the one that who came by. A wrong one is
-// CodeUnauthenticated; who is not in the directory is refused with CodeForbidden.
+// ends its logins but the one that who came by. A wrong one is CodeUnauthenticated,
+// and counts like one at Login; who is not in the directory is refused with
+// CodeForbidden.
 func (s *Service) ChangePassword(ctx context.Context, who *parley.Principal, current, next string) error {
 	if err := checkPassword("new_password", next); err != nil {
 		return err
@@ -213,6 +263,11 @@ func (s *Service) ChangePassword(ctx context.Context, who *parley.Principal, cur
 	if err != nil {
 		return fmt.Errorf("change password: %w", err)
 	}
+	_, err = limited(s, u.Email, func() (struct{}, error) { return struct{}{}, s.changePassword(ctx, who, u, current, next) })
+	return err
+}
+
+func (s *Service) changePassword(ctx context.Context, who *parley.Principal, u *parley.User, current, next string) error {
 	wrong := parley.Errorf(parley.CodeUnauthenticated, "the current password is wrong")
 	if len(current) > MaxPassword {
 		return wrong
@@ -236,7 +291,7 @@ func (s *Service) ChangePassword(ctx context.Context, who *parley.Principal, cur
 		return fmt.Errorf("change password: %w", err)
 	}
 	for _, id := range ended {
-		if err := s.Revoke(ctx, u.Org, id); err != nil {
+		if err := s.revoke(ctx, u.Org, id); err != nil {
 			// The password is another already, and no refresh token is good: what is left
 			// ends with its access token.
 			s.Logger.ErrorContext(ctx, "the access tokens of an ended login live on", "org", u.Org, "principal", u.ID, "err", err)

@@ -49,10 +49,13 @@ func open(t *testing.T, changes ...func(*directory.Config)) *office {
 			o.minted = append(o.minted, *p)
 			return "access-of-" + string(p.ID), o.now.Add(ttl), nil
 		},
-		Revoke: func(_ context.Context, _ parley.OrgID, credential string) error {
+		Revoke: func(_ context.Context, _ parley.OrgID, credential string, until time.Time) error {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.revoked = append(o.revoked, credential)
+			if life := until.Sub(o.now); life < 15*time.Minute || life > 20*time.Minute {
+				t.Errorf("what lives for 15 minutes is revoked for %s", life)
+			}
 			return o.fail
 		},
 		Now:    func() time.Time { o.mu.Lock(); defer o.mu.Unlock(); return o.now },
@@ -137,6 +140,7 @@ func TestSecretsAreKeptNowhere(t *testing.T) {
 	}
 	_, _ = o.Login(t.Context(), "ada@example.com", "wrong password")
 	_, _ = o.Refresh(t.Context(), s.RefreshToken)
+	o.pass(time.Hour)
 	_, _ = o.Refresh(t.Context(), s.RefreshToken)
 	if o.log.Len() == 0 {
 		t.Error("the log does not tell of a token that was used again")
@@ -236,6 +240,51 @@ func TestWrongLoginsAreAllTheSame(t *testing.T) {
 	}
 }
 
+// Whoever guesses for one e-mail has to wait, from whatever addresses; whether
+// somebody has it does not show.
+func TestGuessesForOneEmailAreLimited(t *testing.T) {
+	o := open(t, func(c *directory.Config) { c.Guesses, c.GuessEvery = 3, time.Minute })
+	o.join()
+	me := *o.holder()
+	texts := map[string]bool{}
+	for _, email := range []string{"ada@example.com", "nobody@example.com"} {
+		for range 3 {
+			_, err := o.Login(t.Context(), email, "wrong password")
+			refused(t, err, parley.CodeUnauthenticated)
+		}
+		_, err := o.Login(t.Context(), " "+strings.ToUpper(email), password)
+		refused(t, err, parley.CodeRateLimited)
+		if wait := parley.AsError(err).RetryAfter; wait != time.Minute {
+			t.Errorf("%s: wait %s, want a minute", email, wait)
+		}
+		texts[err.Error()] = true
+	}
+	if len(texts) != 1 {
+		t.Errorf("they differ: %v", texts)
+	}
+	refused(t, o.ChangePassword(t.Context(), &me, "wrong password", "battery staple"), parley.CodeRateLimited)
+	if _, err := o.SignUp(t.Context(), nil, directory.NewUser{Email: "bob@example.com", Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Login(t.Context(), "bob@example.com", password); err != nil {
+		t.Errorf("another waits too: %v", err)
+	}
+	o.pass(time.Minute)
+	o.login()
+	refused(t, o.ChangePassword(t.Context(), &me, "wrong password", "battery staple"), parley.CodeUnauthenticated)
+	_, err := o.Login(t.Context(), "ada@example.com", password)
+	refused(t, err, parley.CodeRateLimited)
+}
+
+// Who signs in often is never slowed down.
+func TestGoodPasswordsAreNotLimited(t *testing.T) {
+	o := open(t, func(c *directory.Config) { c.Guesses = 1 })
+	o.join()
+	for range 5 {
+		o.login()
+	}
+}
+
 func TestProfile(t *testing.T) {
 	o := open(t)
 	o.join()
@@ -298,7 +347,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	good := directory.Config{
 		Store: (*sqlite.Store)(nil), Org: "org",
 		Mint:   func(*parley.Principal, time.Duration) (string, time.Time, error) { return "", time.Time{}, nil },
-		Revoke: func(context.Context, parley.OrgID, string) error { return nil },
+		Revoke: func(context.Context, parley.OrgID, string, time.Time) error { return nil },
 	}
 	if _, err := directory.New(good); err != nil {
 		t.Fatal(err)
@@ -310,6 +359,8 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"no revoker":    func(c *directory.Config) { c.Revoke = nil },
 		"a cost of 0":   func(c *directory.Config) { c.Cost = directory.Cost{MemoryKiB: 8} },
 		"a negative at": func(c *directory.Config) { c.AtOnce = -1 },
+		"no guesses":    func(c *directory.Config) { c.Guesses = -1 },
+		"reuse before":  func(c *directory.Config) { c.Reuse = -time.Second },
 	} {
 		c := good
 		change(&c)

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -155,10 +156,7 @@ func (s *Server) logout(c *call) error {
 		return c.body.err
 	}
 	if token != "" {
-		if err := s.Directory.LogoutToken(c.ctx, token); err != nil {
-			return err
-		}
-		return c.reply(http.StatusOK, empty{})
+		return s.logoutToken(c, token)
 	}
 	who, err := s.authenticate(c.ctx, c.r)
 	if err != nil {
@@ -169,6 +167,24 @@ func (s *Server) logout(c *call) error {
 	}
 	return c.reply(http.StatusOK, empty{})
 }
+
+// logoutToken answers the same whether there was a login to end, and counts a guess
+// where there was none.
+func (s *Server) logoutToken(c *call, token string) error {
+	if err := s.mayGuess(c.r); err != nil {
+		return err
+	}
+	known, err := s.Directory.LogoutToken(c.ctx, token)
+	if err != nil {
+		return err
+	}
+	if !known {
+		s.guessedWrong(c.ctx, c.r, errNoLogin)
+	}
+	return c.reply(http.StatusOK, empty{})
+}
+
+var errNoLogin = errors.New("the refresh token to log out with is nobody's")
 
 func (s *Server) me(c *call) error {
 	if s.Directory == nil {

@@ -36,6 +36,7 @@ func TestGuessesAreLimited(t *testing.T) {
 		"passwords":      {"/auth/login", `{"email":"a@b.example","password":"correct horse"}`},
 		"refresh tokens": {"/auth/refresh", `{"refresh_token":"x"}`},
 		"e-mails":        {"/auth/signup", `{"email":"dora@example.com","password":"correct horse"}`},
+		"logouts":        {"/auth/logout", `{"refresh_token":"x"}`},
 		"one's own":      {"/auth/change-password", `{"current_password":"wrong horse","new_password":"correct horse"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +72,9 @@ func TestAuthKeepsSecretsOutOfTheLog(t *testing.T) {
 	h := open(t)
 	a := h.must("POST", "/auth/signup", "", `{"email":"dora@example.com","password":"correct horse"}`)
 	token, _ := a.field(t, "refresh_token").(string)
-	for range 2 {
+	a = h.must("POST", "/auth/refresh", "", `{"refresh_token":"`+token+`"}`)
+	next, _ := a.field(t, "refresh_token").(string)
+	for _, token := range []string{next, token, next} { // the second is reuse
 		_ = h.send("POST", "/auth/refresh", "", `{"refresh_token":"`+token+`"}`, nil)
 	}
 	_ = h.send("POST", "/auth/login", "", `{"email":"dora@example.com","password":"wrong horse"}`, nil)
@@ -80,7 +83,7 @@ func TestAuthKeepsSecretsOutOfTheLog(t *testing.T) {
 	if !strings.Contains(log, "authentication failed") {
 		t.Error("the log does not tell of failures")
 	}
-	for _, secret := range []string{"horse", token} {
+	for _, secret := range []string{"horse", token, next} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q", secret)
 		}

@@ -106,7 +106,7 @@ func (d *desk) mint(who *parley.Principal, ttl time.Duration) (string, time.Time
 	return fmt.Sprintf("access-%d", len(d.minted)), noon.Add(ttl), nil
 }
 
-func (d *desk) revoke(_ context.Context, org parley.OrgID, credential string) error {
+func (d *desk) revoke(_ context.Context, org parley.OrgID, credential string, _ time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, who := range d.minted {

@@ -99,7 +99,7 @@ func (c *keyRevokeCmd) Run(p *program) error {
 		if !slices.ContainsFunc(keys, func(k parley.APIKey) bool { return k.ID == id }) {
 			return fmt.Errorf("%s has no key %s", cfg.Org, id)
 		}
-		if err := store.Revoke(ctx, cfg.Org, id.String(), time.Now().UTC()); err != nil {
+		if err := store.Revoke(ctx, parley.Revocation{Org: cfg.Org, Credential: id.String(), At: time.Now().UTC()}); err != nil {
 			return fmt.Errorf("revoke API key: %w", err)
 		}
 		fmt.Fprintf(p.stderr, "%s is revoked.\n", id)

@@ -20,16 +20,21 @@ const (
 
 	selectKeys = `SELECT ` + keyColumns + ` FROM api_keys WHERE org = $1 ORDER BY created_at, id`
 
-	// revoke keeps the first time it was said. $4 is the id of a key; NULL where the
-	// credential is a token's.
+	// revoke keeps the first time it was said. $5 is the id of a key; NULL where the
+	// credential is a token's. It lets go of what has ended, a few at a time, which is
+	// more than come, and not of what another revocation lets go of at the moment.
 	revoke = `
 		WITH marked AS (
-			UPDATE api_keys SET revoked_at = $3 WHERE org = $1 AND id = $4 AND revoked_at IS NULL
+			UPDATE api_keys SET revoked_at = $3 WHERE org = $1 AND id = $5 AND revoked_at IS NULL
+		), ended AS (
+			DELETE FROM revocations WHERE (org, credential) IN (
+				SELECT org, credential FROM revocations WHERE until < $3 ORDER BY until LIMIT 100
+				FOR UPDATE SKIP LOCKED)
 		)
-		INSERT INTO revocations (org, credential, at) VALUES ($1, $2, $3)
+		INSERT INTO revocations (org, credential, at, until) VALUES ($1, $2, $3, $4)
 		ON CONFLICT DO NOTHING`
 
-	selectRevocations = `SELECT org, credential, at FROM revocations WHERE at >= $1 ORDER BY at, org, credential`
+	selectRevocations = `SELECT org, credential, at, until FROM revocations WHERE at >= $1 ORDER BY at, org, credential`
 
 	// heartbeat forgets, on the way, the nodes that have been dead for an hour.
 	heartbeat = `
@@ -81,19 +86,23 @@ func (s *Store) Keys(ctx context.Context, org parley.OrgID) ([]parley.APIKey, er
 }
 
 // Revoke implements parley.Credentials: the first time it is said counts.
-func (s *Store) Revoke(ctx context.Context, org parley.OrgID, credential string, at time.Time) error {
+func (s *Store) Revoke(ctx context.Context, r parley.Revocation) error {
 	var key parley.KeyID
-	if key.UnmarshalText([]byte(credential)) != nil {
+	if key.UnmarshalText([]byte(r.Credential)) != nil {
 		key = parley.KeyID{} // a token's
 	}
-	_, err := s.write(ctx, "revoke credential", revoke, org, credential, at, uuidOrNull(key))
+	_, err := s.write(ctx, "revoke credential", revoke, r.Org, r.Credential, r.At, timeOrNull(r.Until), uuidOrNull(key))
 	return err
 }
 
 // Revocations implements parley.Credentials, the earliest first.
 func (s *Store) Revocations(ctx context.Context, since time.Time) ([]parley.Revocation, error) {
 	scan := func(row pgx.CollectableRow) (r parley.Revocation, err error) {
-		err = row.Scan(&r.Org, &r.Credential, &r.At)
+		var until *time.Time
+		err = row.Scan(&r.Org, &r.Credential, &r.At, &until)
+		if until != nil {
+			r.Until = *until
+		}
 		return r, err
 	}
 	return readAll(ctx, s, "list revocations", scan, selectRevocations, micros(since))

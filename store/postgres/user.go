@@ -12,7 +12,7 @@ import (
 
 const (
 	userColumns  = `org, id, email, password, created_at, disabled_at`
-	loginColumns = `id, org, user_id, hash, created_at, rotated_at, expires_at`
+	loginColumns = `id, org, user_id, family, hash, previous, salt, created_at, rotated_at, expires_at`
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 	updateUser = `UPDATE users SET password = $3, disabled_at = $4 WHERE org = $1 AND id = $2`
 
 	insertLogin = `
-		INSERT INTO logins (` + loginColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		INSERT INTO logins (` + loginColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT DO NOTHING`
 
 	selectLogin = `SELECT ` + loginColumns + ` FROM logins WHERE id = $1`
@@ -50,7 +50,9 @@ const (
 		DELETE FROM logins WHERE org = $1 AND user_id = $2 AND (expires_at <= $3 OR id NOT IN (
 			SELECT id FROM logins WHERE org = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT $4))`
 
-	rotateLogin = `UPDATE logins SET hash = $2, rotated_at = $3, expires_at = $4 WHERE id = $1`
+	rotateLogin = `
+		UPDATE logins SET family = $2, previous = hash, hash = $3, salt = $4, rotated_at = $5, expires_at = $6
+		WHERE id = $1`
 
 	deleteLogin = `DELETE FROM logins WHERE id = $1`
 )
@@ -65,7 +67,7 @@ func scanUser(row pgx.CollectableRow) (u parley.User, err error) {
 }
 
 func scanLogin(row pgx.CollectableRow) (l parley.Login, err error) {
-	err = row.Scan(&l.ID, &l.Org, &l.User, &l.Hash, &l.CreatedAt, &l.RotatedAt, &l.ExpiresAt)
+	err = row.Scan(&l.ID, &l.Org, &l.User, &l.Family, &l.Hash, &l.Previous, &l.Salt, &l.CreatedAt, &l.RotatedAt, &l.ExpiresAt)
 	return l, err
 }
 
@@ -136,7 +138,8 @@ func (s *Store) InsertLogin(ctx context.Context, l *parley.Login, password strin
 		if u.Password != password || !u.DisabledAt.IsZero() {
 			return parley.ErrConflict
 		}
-		err = t.insert("insert login", insertLogin, l.ID, l.Org, l.User, l.Hash, l.CreatedAt, l.RotatedAt, l.ExpiresAt)
+		err = t.insert("insert login", insertLogin, l.ID, l.Org, l.User, l.Family, l.Hash, l.Previous, l.Salt,
+			l.CreatedAt, l.RotatedAt, l.ExpiresAt)
 		if err != nil {
 			return err
 		}
@@ -155,24 +158,24 @@ func (s *Store) Login(ctx context.Context, id string) (*parley.Login, error) {
 }
 
 // RotateLogin implements parley.Directory.
-func (s *Store) RotateLogin(ctx context.Context, id string, was, hash []byte, at, expires time.Time) error {
+func (s *Store) RotateLogin(ctx context.Context, l *parley.Login, was []byte) error {
 	return s.update(ctx, func(t *tx) error {
-		l, err := get(t, "read login", scanLogin, selectLogin, id)
+		stored, err := get(t, "read login", scanLogin, selectLogin, l.ID)
 		if err != nil {
 			return err
 		}
-		u, err := get(t, "hold user", scanUser, holdUser, l.Org, l.User)
+		u, err := get(t, "hold user", scanUser, holdUser, stored.Org, stored.User)
 		if err != nil {
 			return err
 		}
 		// Whoever held the user until now may have rotated the login, or ended it.
-		if l, err = get(t, "read login", scanLogin, selectLogin, id); err != nil {
+		if stored, err = get(t, "read login", scanLogin, selectLogin, l.ID); err != nil {
 			return err
 		}
-		if !bytes.Equal(l.Hash, was) || !u.DisabledAt.IsZero() {
+		if !bytes.Equal(stored.Hash, was) || !u.DisabledAt.IsZero() {
 			return parley.ErrConflict
 		}
-		return t.change("rotate login", rotateLogin, id, hash, at, expires)
+		return t.change("rotate login", rotateLogin, l.ID, l.Family, l.Hash, l.Salt, l.RotatedAt, l.ExpiresAt)
 	})
 }
 

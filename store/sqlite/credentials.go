@@ -17,8 +17,11 @@ const (
 	selectKeys      = `SELECT ` + keyColumns + ` FROM api_keys WHERE org = ? ORDER BY created_at, id`
 	revokeKey       = `UPDATE api_keys SET revoked_at = ? WHERE org = ? AND id = ? AND revoked_at = 0`
 
-	insertRevocation  = `INSERT INTO revocations (org, credential, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
-	selectRevocations = `SELECT org, credential, at FROM revocations WHERE at >= ? ORDER BY at, org, credential`
+	insertRevocation  = `INSERT INTO revocations (org, credential, at, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	selectRevocations = `SELECT org, credential, at, until FROM revocations WHERE at >= ? ORDER BY at, org, credential`
+	// deleteRevocations lets go of a few at a time: more than come.
+	deleteRevocations = `DELETE FROM revocations WHERE (org, credential) IN
+		(SELECT org, credential FROM revocations WHERE until > 0 AND until < ? ORDER BY until LIMIT 100)`
 
 	upsertNode = `INSERT INTO nodes (node, expires_at) VALUES (?, ?)
 		ON CONFLICT (node) DO UPDATE SET expires_at = excluded.expires_at`
@@ -85,16 +88,19 @@ func (s *Store) Keys(ctx context.Context, org parley.OrgID) ([]parley.APIKey, er
 }
 
 // Revoke implements parley.Credentials: the first time it is said counts.
-func (s *Store) Revoke(ctx context.Context, org parley.OrgID, credential string, at time.Time) error {
+func (s *Store) Revoke(ctx context.Context, r parley.Revocation) error {
 	err := s.writer.do(ctx, func(t *tx) error {
-		if _, err := t.exec(insertRevocation, string(org), credential, micros(at)); err != nil {
+		if _, err := t.exec(deleteRevocations, micros(r.At)); err != nil {
+			return err
+		}
+		if _, err := t.exec(insertRevocation, string(r.Org), r.Credential, micros(r.At), micros(r.Until)); err != nil {
 			return err
 		}
 		var id parley.KeyID
-		if id.UnmarshalText([]byte(credential)) != nil || id.IsZero() {
+		if id.UnmarshalText([]byte(r.Credential)) != nil || id.IsZero() {
 			return nil // a token's
 		}
-		_, err := t.exec(revokeKey, micros(at), string(org), id[:])
+		_, err := t.exec(revokeKey, micros(r.At), string(r.Org), id[:])
 		return err
 	})
 	if err != nil {
@@ -106,7 +112,7 @@ func (s *Store) Revoke(ctx context.Context, org parley.OrgID, credential string,
 // Revocations implements parley.Credentials, the earliest first.
 func (s *Store) Revocations(ctx context.Context, since time.Time) ([]parley.Revocation, error) {
 	all, err := list(ctx, s.reads, selectRevocations, []any{micros(since)}, func(r *parley.Revocation) []any {
-		return []any{&r.Org, &r.Credential, timeInto{&r.At}}
+		return []any{&r.Org, &r.Credential, timeInto{&r.At}, timeInto{&r.Until}}
 	})
 	if err = s.readError(ctx, err); err != nil {
 		return nil, fmt.Errorf("revocations: %w", err)

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/parley-chat/parley"
 )
 
 const (
 	userColumns  = `org, id, email, password, created_at, disabled_at`
-	loginColumns = `id, org, user, hash, created_at, rotated_at, expires_at`
+	loginColumns = `id, org, user, family, hash, previous, salt, created_at, rotated_at, expires_at`
 )
 
 const (
@@ -21,13 +20,13 @@ const (
 	selectUserByEmail = `SELECT ` + userColumns + ` FROM users WHERE email = ?`
 	updateUser        = `UPDATE users SET password = ?, disabled_at = ? WHERE org = ? AND id = ?`
 
-	insertLogin       = `INSERT INTO logins (` + loginColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	insertLogin       = `INSERT INTO logins (` + loginColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectLogin       = `SELECT ` + loginColumns + ` FROM logins WHERE id = ?`
 	selectOtherLogins = `SELECT id FROM logins WHERE org = ? AND user = ? AND id <> ? ORDER BY created_at, id`
 	deleteOtherLogins = `DELETE FROM logins WHERE org = ? AND user = ? AND id <> ?`
 	deleteOldLogins   = `DELETE FROM logins WHERE org = ?1 AND user = ?2 AND (expires_at <= ?3 OR id NOT IN
 		(SELECT id FROM logins WHERE org = ?1 AND user = ?2 ORDER BY created_at DESC, id DESC LIMIT ?4 + 0))`
-	rotateLogin = `UPDATE logins SET hash = ?, rotated_at = ?, expires_at = ? WHERE id = ?`
+	rotateLogin = `UPDATE logins SET family = ?, previous = hash, hash = ?, salt = ?, rotated_at = ?, expires_at = ? WHERE id = ?`
 	deleteLogin = `DELETE FROM logins WHERE id = ?`
 )
 
@@ -36,7 +35,7 @@ func userDest(u *parley.User) []any {
 }
 
 func loginDest(l *parley.Login) []any {
-	return []any{&l.ID, &l.Org, &l.User, &l.Hash,
+	return []any{&l.ID, &l.Org, &l.User, &l.Family, &l.Hash, &l.Previous, &l.Salt,
 		timeInto{&l.CreatedAt}, timeInto{&l.RotatedAt}, timeInto{&l.ExpiresAt}}
 }
 
@@ -121,7 +120,7 @@ func (s *Store) InsertLogin(ctx context.Context, l *parley.Login, password strin
 		if err != nil {
 			return err
 		}
-		_, err = t.exec(insertLogin, l.ID, string(l.Org), string(l.User), l.Hash,
+		_, err = t.exec(insertLogin, l.ID, string(l.Org), string(l.User), l.Family, l.Hash, l.Previous, l.Salt,
 			micros(l.CreatedAt), micros(l.RotatedAt), micros(l.ExpiresAt))
 		if err == nil {
 			_, err = t.exec(deleteOldLogins, string(l.Org), string(l.User), micros(l.CreatedAt), most)
@@ -144,18 +143,18 @@ func (s *Store) Login(ctx context.Context, id string) (*parley.Login, error) {
 }
 
 // RotateLogin implements parley.Directory.
-func (s *Store) RotateLogin(ctx context.Context, id string, was, hash []byte, at, expires time.Time) error {
+func (s *Store) RotateLogin(ctx context.Context, l *parley.Login, was []byte) error {
 	err := s.writer.do(ctx, func(t *tx) error {
-		l := new(parley.Login)
-		if err := t.one(selectLogin, []any{id}, loginDest(l)...); err != nil {
+		stored := new(parley.Login)
+		if err := t.one(selectLogin, []any{l.ID}, loginDest(stored)...); err != nil {
 			return err
 		}
-		u, err := t.user(l.Org, l.User)
-		if err == nil && (!bytes.Equal(l.Hash, was) || !u.DisabledAt.IsZero()) {
+		u, err := t.user(stored.Org, stored.User)
+		if err == nil && (!bytes.Equal(stored.Hash, was) || !u.DisabledAt.IsZero()) {
 			err = parley.ErrConflict
 		}
 		if err == nil {
-			_, err = t.exec(rotateLogin, hash, micros(at), micros(expires), id)
+			_, err = t.exec(rotateLogin, l.Family, l.Hash, l.Salt, micros(l.RotatedAt), micros(l.ExpiresAt), l.ID)
 		}
 		return err
 	})

@@ -29,7 +29,7 @@ var keyCases = group{"keys and revocations", []testCase{
 	{"a revoked key is still found, and marked", func(e *env) {
 		k := newKey(e.org, 1)
 		e.ok(e.s.InsertKey(e.ctx, k))
-		e.ok(e.s.Revoke(e.ctx, e.org, k.ID.String(), at(7)))
+		e.ok(e.s.Revoke(e.ctx, parley.Revocation{Org: e.org, Credential: k.ID.String(), At: at(7)}))
 		k.RevokedAt = at(7)
 		e.same("key", must(e.s.KeyByHash(e.ctx, k.Hash))(e), k)
 		e.same("keys", must(e.s.Keys(e.ctx, e.org))(e), []parley.APIKey{*k})
@@ -38,7 +38,7 @@ var keyCases = group{"keys and revocations", []testCase{
 		k := newKey(e.org, 1)
 		e.ok(e.s.InsertKey(e.ctx, k))
 		for _, when := range []int{7, 8} {
-			e.ok(e.s.Revoke(e.ctx, e.org, k.ID.String(), at(when)))
+			e.ok(e.s.Revoke(e.ctx, parley.Revocation{Org: e.org, Credential: k.ID.String(), At: at(when)}))
 		}
 		e.same("revoked at", must(e.s.KeyByHash(e.ctx, k.Hash))(e).RevokedAt, at(7))
 		e.same("revocations", revocationsOf(e, e.org, at(0)), []parley.Revocation{{Org: e.org, Credential: k.ID.String(), At: at(7)}})
@@ -46,17 +46,34 @@ var keyCases = group{"keys and revocations", []testCase{
 	{"another org cannot revoke a key", func(e *env) {
 		k := newKey(e.org, 1)
 		e.ok(e.s.InsertKey(e.ctx, k))
-		e.ok(e.s.Revoke(e.ctx, e.other, k.ID.String(), at(7)))
+		e.ok(e.s.Revoke(e.ctx, parley.Revocation{Org: e.other, Credential: k.ID.String(), At: at(7)}))
 		e.same("key", must(e.s.KeyByHash(e.ctx, k.Hash))(e), k)
 	}},
 	{"revocations are listed from a time on, that time included", func(e *env) {
 		for i, jti := range []string{"t-1", "t-2", "t-3"} {
-			e.ok(e.s.Revoke(e.ctx, e.org, jti, at(i+1)))
+			e.ok(e.s.Revoke(e.ctx, parley.Revocation{Org: e.org, Credential: jti, At: at(i + 1)}))
 		}
 		e.same("since the second", revocationsOf(e, e.org, at(2)), []parley.Revocation{
 			{Org: e.org, Credential: "t-2", At: at(2)}, {Org: e.org, Credential: "t-3", At: at(3)},
 		})
 		e.same("since later", len(revocationsOf(e, e.org, at(4))), 0)
+	}},
+	{"revocations that have ended are let go, by the next ones", func(e *env) {
+		short := parley.Revocation{Org: e.org, Credential: "short", At: at(1), Until: at(5)}
+		long := parley.Revocation{Org: e.org, Credential: "long", At: at(2), Until: at(9)}
+		ever := parley.Revocation{Org: e.org, Credential: "ever", At: at(3)}
+		last := parley.Revocation{Org: e.org, Credential: "last", At: at(5), Until: at(9)}
+		for _, r := range []parley.Revocation{short, long, ever, last} {
+			e.ok(e.s.Revoke(e.ctx, r))
+		}
+		e.same("at the end of the first", revocationsOf(e, e.org, at(0)), []parley.Revocation{short, long, ever, last})
+		next := parley.Revocation{Org: e.org, Credential: "next", At: at(6), Until: at(9)}
+		e.ok(e.s.Revoke(e.ctx, next))
+		e.same("after it", revocationsOf(e, e.org, at(0)), []parley.Revocation{long, ever, last, next})
+		again := ever
+		again.At, again.Until = at(7), at(8)
+		e.ok(e.s.Revoke(e.ctx, again))
+		e.same("who says it again changes nothing", revocationsOf(e, e.org, at(3))[0], ever)
 	}},
 }}
 

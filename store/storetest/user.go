@@ -81,18 +81,36 @@ var userCases = group{"users and logins", []testCase{
 		e.ok(err)
 		e.same("ended", len(ended), 0)
 		e.fails(e.s.InsertLogin(e.ctx, newLogin(e.org, "ann", 6), u.Password, 9), parley.ErrConflict)
-		e.fails(e.s.RotateLogin(e.ctx, l.ID, l.Hash, []byte{1}, at(6), at(7)), parley.ErrConflict)
+		e.fails(e.s.RotateLogin(e.ctx, rotated(l, 1, 6), l.Hash), parley.ErrConflict)
 	}},
 	{"a login rotates, and the token before is no longer good", func(e *env) {
 		e.ok(e.s.InsertUser(e.ctx, newUser(e.org, "ann"), "Ann"))
 		l := newLogin(e.org, "ann", 1)
 		e.ok(e.s.InsertLogin(e.ctx, l, "hash of ann", 9))
-		first, second := l.Hash, []byte{0, 1, 0xff}
-		e.ok(e.s.RotateLogin(e.ctx, l.ID, first, second, at(20), at(50)))
-		e.fails(e.s.RotateLogin(e.ctx, l.ID, first, []byte{2}, at(21), at(51)), parley.ErrConflict)
-		l.Hash, l.RotatedAt, l.ExpiresAt = second, at(20), at(50)
-		e.same("login", must(e.s.Login(e.ctx, l.ID))(e), l)
-		e.fails(e.s.RotateLogin(e.ctx, "none of "+l.ID, first, second, at(20), at(50)), parley.ErrNotFound)
+		e.same("at first", must(e.s.Login(e.ctx, l.ID))(e), l)
+		next := rotated(l, 0xff, 20)
+		e.ok(e.s.RotateLogin(e.ctx, next, l.Hash))
+		e.fails(e.s.RotateLogin(e.ctx, rotated(l, 2, 21), l.Hash), parley.ErrConflict)
+		next.Previous = l.Hash
+		e.same("login", must(e.s.Login(e.ctx, l.ID))(e), next)
+		third := rotated(next, 3, 30)
+		e.ok(e.s.RotateLogin(e.ctx, third, next.Hash))
+		third.Previous = next.Hash
+		e.same("again", must(e.s.Login(e.ctx, l.ID))(e), third)
+		third.ID = "none of " + l.ID
+		e.fails(e.s.RotateLogin(e.ctx, third, third.Hash), parley.ErrNotFound)
+	}},
+	{"a login that is older than what a family has in common gets it by its next token", func(e *env) {
+		e.ok(e.s.InsertUser(e.ctx, newUser(e.org, "ann"), "Ann"))
+		l := newLogin(e.org, "ann", 1)
+		l.Family = nil
+		e.ok(e.s.InsertLogin(e.ctx, l, "hash of ann", 9))
+		e.same("before", must(e.s.Login(e.ctx, l.ID))(e), l)
+		next := rotated(l, 2, 20)
+		next.Family = []byte{7}
+		e.ok(e.s.RotateLogin(e.ctx, next, l.Hash))
+		next.Previous = l.Hash
+		e.same("after", must(e.s.Login(e.ctx, l.ID))(e), next)
 	}},
 	{"of many who rotate with the same token one succeeds", func(e *env) {
 		e.ok(e.s.InsertUser(e.ctx, newUser(e.org, "ann"), "Ann"))
@@ -101,7 +119,7 @@ var userCases = group{"users and logins", []testCase{
 		errs := make([]error, 8)
 		var wg sync.WaitGroup
 		for i := range errs {
-			wg.Go(func() { errs[i] = e.s.RotateLogin(e.ctx, l.ID, l.Hash, []byte{byte(i)}, at(2), at(3)) })
+			wg.Go(func() { errs[i] = e.s.RotateLogin(e.ctx, rotated(l, byte(i), 2), l.Hash) })
 		}
 		wg.Wait()
 		won := 0
@@ -149,5 +167,16 @@ func newUser(org parley.OrgID, id parley.PrincipalID) *parley.User {
 func newLogin(org parley.OrgID, user parley.PrincipalID, created int) *parley.Login {
 	id := newEventID().String()
 	hash := sha256.Sum256([]byte(id))
-	return &parley.Login{ID: id, Org: org, User: user, Hash: hash[:], CreatedAt: at(created), RotatedAt: at(created), ExpiresAt: at(59)}
+	return &parley.Login{
+		ID: id, Org: org, User: user, Family: []byte("family of " + id), Hash: hash[:],
+		CreatedAt: at(created), RotatedAt: at(created), ExpiresAt: at(59),
+	}
+}
+
+// rotated is a login with another token that is good.
+func rotated(l *parley.Login, hash byte, when int) *parley.Login {
+	next := *l
+	next.Hash, next.Salt = []byte{0, 1, hash}, []byte{hash, 0}
+	next.RotatedAt, next.ExpiresAt = at(when), at(when+20)
+	return &next
 }
