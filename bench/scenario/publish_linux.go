@@ -37,6 +37,7 @@ func publish(events int) func(context.Context, *Settings, peer.Peer) ([]report.F
 			return nil, err
 		}
 		defer l.Close()
+		l.Poll = set.Poll
 		dials := make([]*load.Dial, publishConnections)
 		for i := range dials {
 			dials[i] = t.Requester()

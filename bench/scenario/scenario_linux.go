@@ -21,6 +21,7 @@ type Settings struct {
 	For     time.Duration // what is measured
 	Durable bool          // the fan-out rows publish what is stored
 	TLS     bool
+	Poll    bool    // the generator polls: see load.Loop
 	Window  int     // of closed loops; 0: the scenario's own
 	Rate    float64 // messages a second of open loops that do not search it; 0: the scenario's own
 	// Shrink divides the number of listeners, to try a scenario out; 0 and 1: as it
@@ -133,6 +134,7 @@ func begin(ctx context.Context, set *Settings, p peer.Peer, plan peer.Plan) (*se
 		t.Stop()
 		return nil, err
 	}
+	s.loop.Poll = set.Poll
 	if err := s.connect(); err != nil {
 		s.end()
 		return nil, fmt.Errorf("connect: %w", err)

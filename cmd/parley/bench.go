@@ -12,6 +12,7 @@ type benchCmd struct {
 
 	Durable bool          `help:"Publish what is stored, in the scenarios that fan out."`
 	TLS     bool          `name:"tls" help:"Connect to Parley with TLS."`
+	Poll    bool          `help:"Have the generator poll: what the server writes need not wake it, as it need not wake clients elsewhere."`
 	Warm    time.Duration `default:"1s" placeholder:"1s" help:"Time before what is measured."`
 	For     time.Duration `default:"5s" placeholder:"5s" help:"Time that is measured."`
 	Window  int           `placeholder:"N" help:"Messages under way at once, where the scenario is saturated."`

@@ -42,7 +42,7 @@ func (c *benchCmd) Run(p *program) error {
 	}
 	defer close()
 	set := &scenario.Settings{
-		Env: env, Warm: c.Warm, For: c.For, Durable: c.Durable, TLS: c.TLS, Window: c.Window, Rate: c.Rate, Shrink: c.Shrink,
+		Env: env, Warm: c.Warm, For: c.For, Durable: c.Durable, TLS: c.TLS, Poll: c.Poll, Window: c.Window, Rate: c.Rate, Shrink: c.Shrink,
 	}
 	r := report.New(ctx, env.ServerCores)
 	r.Command = "parley bench " + strings.Join(c.args(), " ")
@@ -191,6 +191,7 @@ func (c *benchCmd) args() []string {
 	}
 	add(c.Durable, "--durable")
 	add(c.TLS, "--tls")
+	add(c.Poll, "--poll")
 	add(c.Window > 0, fmt.Sprintf("--window %d", c.Window))
 	add(c.Rate > 0, fmt.Sprintf("--rate %g", c.Rate))
 	add(c.For != 5*time.Second, "--for "+c.For.String())
