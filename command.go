@@ -79,7 +79,7 @@ type (
 	PostMessage struct {
 		Conversation ConversationID
 		Content      string
-		ContentType  string // empty: text
+		ContentType  string // empty: text, or what the attachments are
 		ContentMeta  string
 		// ReplyTo is a message of the same conversation: by itself a quotation; with a
 		// ThreadRole (main, aside) the message joins the thread of that one, or begins
@@ -88,8 +88,19 @@ type (
 		ThreadRole  string
 		TaskID      string
 		ClientMsgID string
+		// Attachments are the caller's own uploads for this conversation, each sent once;
+		// with some, Content may be empty.
+		Attachments []AttachmentID
 		Internal    bool
 		Origin      string // the Conn it came over; empty for HTTP
+	}
+	// BeginUpload announces a file of the caller's, which it may then upload and send.
+	BeginUpload struct {
+		Conversation ConversationID
+		Name         string // of the file; directories before it are left out
+		ContentType  string
+		Size         int64  // bytes
+		SHA256       []byte // what the bytes will have; nil: not said
 	}
 	// UpdateConversation changes what a conversation is called; nil leaves a field as
 	// it is.
@@ -223,6 +234,7 @@ func (RemoveMember) command()        {}
 func (CloseConversation) command()   {}
 func (PostMessage) command()         {}
 func (SetTyping) command()           {}
+func (BeginUpload) command()         {}
 func (UpdateConversation) command()  {}
 func (DeleteConversation) command()  {}
 func (SetRole) command()             {}
@@ -262,6 +274,8 @@ type Result struct {
 	State *MemberState
 	// Task is set by the task commands.
 	Task *Task
+	// Attachment is set by BeginUpload.
+	Attachment *Attachment
 	// Reacted says that the caller's emoji is there now; set by React.
 	Reacted bool
 	// Event is what the command caused: the published event, the first of several.

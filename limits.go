@@ -21,20 +21,24 @@ type Limits struct {
 	IdleTimeout        time.Duration `json:"idle_timeout"`           // bot sockets with no subscription and no data frame
 	PingInterval       time.Duration `json:"ping_interval"`
 	PongTimeout        time.Duration `json:"pong_timeout"`
-	WriteTimeout       time.Duration `json:"write_timeout"`    // one write to a socket
-	CursorInterval     time.Duration `json:"cursor_interval"`  // a moved cursor is told at most this often
-	TypingTTL          time.Duration `json:"typing_ttl"`       // typing ends by itself after
-	ExpiryWarning      time.Duration `json:"expiry_warning"`   // a token's expiry is announced this long before
-	Subscriptions      int           `json:"subscriptions"`    // conversations, runs or patterns one Conn may name
-	QueueFrames        int           `json:"queue_frames"`     // frames a slow Conn is owed before it is merely "behind"
-	QueueBytes         int           `json:"queue_bytes"`      // the same in bytes
-	RingEvents         int           `json:"ring_events"`      // applied events a node keeps in memory per org
-	RingBytes          int           `json:"ring_bytes"`       // the same in bytes
-	MembersPerCall     int           `json:"members_per_call"` // members named in one request
-	PresenceGrace      time.Duration `json:"presence_grace"`   // who has no connection left is offline after
-	PresenceMembers    int           `json:"presence_members"` // a conversation with more members tells nobody's presence
-	ReceiptMembers     int           `json:"receipt_members"`  // a conversation with more members tells receipts to their owners alone
-	LogRetention       time.Duration `json:"log_retention"`    // events are kept this long
+	WriteTimeout       time.Duration `json:"write_timeout"`       // one write to a socket
+	CursorInterval     time.Duration `json:"cursor_interval"`     // a moved cursor is told at most this often
+	TypingTTL          time.Duration `json:"typing_ttl"`          // typing ends by itself after
+	ExpiryWarning      time.Duration `json:"expiry_warning"`      // a token's expiry is announced this long before
+	Subscriptions      int           `json:"subscriptions"`       // conversations, runs or patterns one Conn may name
+	QueueFrames        int           `json:"queue_frames"`        // frames a slow Conn is owed before it is merely "behind"
+	QueueBytes         int           `json:"queue_bytes"`         // the same in bytes
+	RingEvents         int           `json:"ring_events"`         // applied events a node keeps in memory per org
+	RingBytes          int           `json:"ring_bytes"`          // the same in bytes
+	MembersPerCall     int           `json:"members_per_call"`    // members named in one request
+	PresenceGrace      time.Duration `json:"presence_grace"`      // who has no connection left is offline after
+	PresenceMembers    int           `json:"presence_members"`    // a conversation with more members tells nobody's presence
+	ReceiptMembers     int           `json:"receipt_members"`     // a conversation with more members tells receipts to their owners alone
+	AttachmentBytes    int           `json:"attachment_bytes"`    // size of one attachment
+	MessageAttachments int           `json:"message_attachments"` // attachments of one message
+	UnsentAttachments  int           `json:"unsent_attachments"`  // uploads of one principal that it has not sent
+	UnsentTTL          time.Duration `json:"unsent_ttl"`          // an upload is sent within, or deleted
+	LogRetention       time.Duration `json:"log_retention"`       // events are kept this long
 }
 
 // DefaultLimits returns the documented defaults.
@@ -49,6 +53,7 @@ func DefaultLimits() Limits {
 		CursorInterval: 30 * time.Second, TypingTTL: 6 * time.Second, ExpiryWarning: time.Minute,
 		Subscriptions: 10000, QueueFrames: 64, QueueBytes: 64 << 10, RingEvents: 65536, RingBytes: 128 << 20, MembersPerCall: 1000,
 		PresenceGrace: 15 * time.Second, PresenceMembers: 1000, ReceiptMembers: 500,
+		AttachmentBytes: 25 << 20, MessageAttachments: 10, UnsentAttachments: 20, UnsentTTL: 24 * time.Hour,
 		LogRetention: 7 * 24 * time.Hour,
 	}
 }

@@ -82,6 +82,10 @@ func settingsOf(c *Config) []Setting {
 		{"limits.presence_grace", "how long somebody without a connection still counts as online", duration(&l.PresenceGrace)},
 		{"limits.presence_members", "members of the largest conversation that lets them see who of them is online", count(&l.PresenceMembers)},
 		{"limits.receipt_members", "members of the largest conversation that tells all of them who has read how far", count(&l.ReceiptMembers)},
+		{"limits.attachment_bytes", "largest attachment", size(&l.AttachmentBytes)},
+		{"limits.message_attachments", "attachments of one message", count(&l.MessageAttachments)},
+		{"limits.unsent_attachments", "uploads of one principal that it has not sent yet", count(&l.UnsentAttachments)},
+		{"limits.unsent_ttl", "how long after it was announced an upload that is not sent is deleted", duration(&l.UnsentTTL)},
 		{"limits.log_retention", "how long events are kept for those who come back", duration(&l.LogRetention)},
 	}
 }

@@ -80,7 +80,8 @@ func (e *Engine) deleteConversation(ctx context.Context, p *parley.Principal, id
 		body := conversationBody(c)
 		body.Reason = "deleted"
 		result.Event = w.event(c, parley.ConversationDeleted, &body)
-		return firstError(w.append(result.Event), w.save(c))
+		w.released = true
+		return firstError(w.append(result.Event), w.save(c), w.ReleaseAttachments(c.Org, c.ID))
 	})
 	return result, err
 }

@@ -31,6 +31,11 @@ type Config struct {
 	// Solo says that no other process shares the store, so that every run of another
 	// owner is an orphan at once.
 	Solo bool
+	// Blobs is where the bytes of attachments lie; nil: none are taken.
+	Blobs parley.Blobs
+	// AttachmentTypes are the content types that may be uploaded, "image/*" for all of
+	// a type; nil is parley.DefaultAttachmentTypes.
+	AttachmentTypes []string
 	// Committed is called after each commit that held an event, and must not block
 	// (the relay's Poke); nil where nobody wants to know.
 	Committed func()
@@ -54,7 +59,8 @@ type Engine struct {
 	typing    typists
 	audiences audiences
 	tape      tape
-	quiet     quiet // of the live bus
+	quiet     quiet         // of the live bus
+	released  chan struct{} // wakes sweeping
 
 	// ctx ends in Stop; what the engine does on its own account hangs on it.
 	ctx    context.Context
@@ -79,8 +85,12 @@ func New(c Config) *Engine {
 	if c.Committed == nil {
 		c.Committed = func() {}
 	}
+	if c.AttachmentTypes == nil {
+		c.AttachmentTypes = parley.DefaultAttachmentTypes()
+	}
 	e := &Engine{
 		cfg:       c,
+		released:  make(chan struct{}, 1),
 		ephemeral: map[parley.EventType]bool{},
 		agents:    map[parley.PrincipalID]parley.Principal{},
 		seen:      newRecent[principalKey, parley.Principal](cacheSize),
@@ -175,6 +185,8 @@ func (e *Engine) doSeldom(ctx context.Context, p *parley.Principal, cmd parley.C
 		return e.archiveConversation(ctx, p, cmd)
 	case parley.BlockPrincipal:
 		return e.blockPrincipal(ctx, p, cmd)
+	case parley.BeginUpload:
+		return e.beginUpload(ctx, p, cmd)
 	case parley.CreateTask:
 		return e.createTask(ctx, p, cmd)
 	case parley.UpdateTask:
@@ -235,6 +247,9 @@ func (e *Engine) transact(ctx context.Context, p *parley.Principal, fn func(w *w
 	if err == nil && w.appended {
 		e.cfg.Committed()
 	}
+	if err == nil && w.released {
+		e.wakeSweep()
+	}
 	return err
 }
 
@@ -246,6 +261,7 @@ type write struct {
 	now      time.Time
 	appended bool
 	touched  []parley.ConversationID // those that were written to
+	released bool                    // attachments may have nobody left who carries them
 }
 
 // conversation reads a conversation and holds it, with the caller's stay.

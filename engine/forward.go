@@ -118,6 +118,9 @@ func (w *write) forward(m *heard, to place) (*parley.Message, *parley.Event, err
 	if copied.Source == nil {
 		copied.Source = &parley.Source{Conversation: m.Conversation, Message: m.ID, Sender: m.Sender, SenderName: m.SenderName}
 	}
+	if err := w.share(copied, m.Attachments); err != nil {
+		return nil, nil, err
+	}
 	result, err := w.post(to.Conversation, copied)
 	return copied, result.Event, err
 }

@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parley-chat/parley"
 )
 
-var contentTypes = []string{"text", "image", "audio", "video", "file", "task", "result", "system"}
+// contentTypes are those that a sender may say; none is told by what is sent.
+var contentTypes = []string{"", "text", "image", "audio", "video", "file", "task", "result", "system"}
 
 func errClosed() error {
 	return parley.Errorf(parley.CodeClosed, "the conversation is closed")
 }
 
 func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parley.PostMessage) (parley.Result, error) {
-	if cmd.ContentType == "" {
-		cmd.ContentType = "text"
-	}
 	if err := e.checkPost(&cmd); err != nil {
 		return parley.Result{}, err
 	}
@@ -50,6 +49,9 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 		}
 		message := messageOf(w, m, &cmd)
 		message.ThreadID = thread
+		if err := w.attach(message, &cmd); err != nil {
+			return err
+		}
 		result, err = w.post(c, message)
 		return err
 	})
@@ -63,8 +65,14 @@ func (e *Engine) postMessage(ctx context.Context, p *parley.Principal, cmd parle
 }
 
 func (e *Engine) checkPost(cmd *parley.PostMessage) error {
+	var content error
+	if cmd.Content != "" || len(cmd.Attachments) == 0 { // a picture needs no words
+		content = e.checkContent(cmd.Content, nil)
+	}
 	return firstError(
-		e.checkContent(cmd.Content, &cmd.ContentMeta),
+		content,
+		checkText("content_meta", cmd.ContentMeta, e.cfg.Limits.FrameBytes),
+		e.checkAttachments(cmd.Attachments),
 		checkText("client_msg_id", cmd.ClientMsgID, maxID),
 		checkText("task_id", cmd.TaskID, maxID),
 		checkOneOf("content_type", cmd.ContentType, contentTypes...),
@@ -121,13 +129,34 @@ func (w *write) earlier(c *parley.Conversation, cmd *parley.PostMessage) (parley
 	}
 	// What was edited or deleted since no longer tells what was sent.
 	changed := m.EditCount > 0 || m.Deleted
+	contentType := cmd.ContentType
+	if contentType == "" && !m.Deleted { // a deleted one carries nothing that would tell
+		contentType = contentTypeOf(m.Attachments)
+	}
 	same := (changed || m.Content == cmd.Content && m.ContentMeta == cmd.ContentMeta) &&
-		m.ContentType == cmd.ContentType && m.ReplyTo == cmd.ReplyTo && m.ThreadRole == cmd.ThreadRole &&
+		(m.Deleted || slices.EqualFunc(m.Attachments, cmd.Attachments, isFile)) &&
+		(contentType == "" || m.ContentType == contentType) && m.ReplyTo == cmd.ReplyTo && m.ThreadRole == cmd.ThreadRole &&
 		m.TaskID == cmd.TaskID && m.Internal == cmd.Internal
 	if !same {
 		return parley.Result{}, parley.Errorf(parley.CodeConflict, "another message was sent under this client_msg_id")
 	}
 	return parley.Result{Conversation: c, Message: m, Repeated: true}, nil
+}
+
+func isFile(f parley.File, id parley.AttachmentID) bool { return f.ID == id }
+
+// attach has a message carry what its command names, and tells by that what the
+// message is where the command does not.
+func (w *write) attach(m *parley.Message, cmd *parley.PostMessage) error {
+	if len(cmd.Attachments) > 0 {
+		if err := w.send(m, cmd.Attachments); err != nil {
+			return err
+		}
+	}
+	if m.ContentType == "" {
+		m.ContentType = contentTypeOf(m.Attachments)
+	}
+	return nil
 }
 
 func messageOf(w *write, sender *parley.Membership, cmd *parley.PostMessage) *parley.Message {

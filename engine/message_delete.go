@@ -34,6 +34,7 @@ func (e *Engine) deleteMessage(ctx context.Context, p *parley.Principal, cmd par
 
 // deleteMessage leaves of a message its place, and who said it when.
 func (w *write) deleteMessage(m *heard) (*parley.Event, error) {
+	w.released = w.released || len(m.Attachments) > 0
 	if err := w.forget(m.in, m.Message); err != nil {
 		return nil, err
 	}
