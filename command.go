@@ -142,10 +142,12 @@ type (
 		On           *bool
 	}
 	// ForwardMessage says a message again in other conversations, all of them or
-	// none.
+	// none. The same again under one ClientMsgID is answered like the first time, for
+	// ever; something else under it is CodeConflict.
 	ForwardMessage struct {
 		Message       MessageID
 		Conversations []ConversationID
+		ClientMsgID   string // of each copy; may be empty
 	}
 	// MoveReceipts moves the caller's read and delivered places forward; what was read
 	// was delivered. A place behind where it is, and 0, change nothing; one beyond the

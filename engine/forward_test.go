@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parley-chat/parley"
@@ -72,6 +73,68 @@ func TestAForwardIsAllOrNothing(t *testing.T) {
 	w.refused(cleo, parley.ForwardMessage{Message: m, Conversations: to(foreign)}, parley.CodeNotFound)
 	if after := w.log(); len(after) != len(before) {
 		t.Errorf("a refusal was told: %v", types(after[len(before):]))
+	}
+}
+
+// Whoever got no answer forwards again under the same id, and hears the same,
+// whatever became of the message and of the place it was said in.
+func TestAForwardIsRepeatedByItsClientMsgID(t *testing.T) {
+	w := newWorld(t)
+	from, a, b, c := w.group("ben"), w.group("ben"), w.group("ben"), w.group("ben")
+	m, other := w.said(ann, from, "x"), w.said(ann, from, "y")
+	cmd := parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{b, a}, ClientMsgID: "k"}
+	first := w.must(ben, cmd)
+	if first.Repeated || first.Forwarded[0].ClientMsgID != "k" {
+		t.Fatalf("forwarded %+v", first)
+	}
+	before := w.log()
+	same := func(when string) {
+		t.Helper()
+		again := w.must(ben, cmd)
+		if !again.Repeated || again.Event != nil || len(again.Forwarded) != 2 ||
+			again.Forwarded[0].ID != first.Forwarded[0].ID || again.Forwarded[1].ID != first.Forwarded[1].ID {
+			t.Errorf("%s: forwarded %+v", when, again)
+		}
+	}
+	same("at once")
+	for what, wrong := range map[string]parley.Command{
+		"another message":   parley.ForwardMessage{Message: other, Conversations: cmd.Conversations, ClientMsgID: "k"},
+		"one place more":    parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{a, b, c}, ClientMsgID: "k"},
+		"a message of text": parley.PostMessage{Conversation: a, Content: "x", ClientMsgID: "k"},
+	} {
+		if e := w.refused(ben, wrong, parley.CodeConflict); e == nil {
+			t.Errorf("%s under the same id was taken", what)
+		}
+	}
+	w.refused(ben, parley.ForwardMessage{Message: m, Conversations: cmd.Conversations, ClientMsgID: strings.Repeat("k", maxID+1)}, parley.CodeTooLarge)
+	if after := w.log(); len(after) != len(before) {
+		t.Errorf("told %v", types(after[len(before):]))
+	}
+	// A forward of the copy comes from the same place, and is the caller's own.
+	w.must(ann, parley.ForwardMessage{Message: first.Forwarded[0].ID, Conversations: cmd.Conversations, ClientMsgID: "k"})
+	w.must(ann, parley.CloseConversation{Conversation: b})
+	same("into a conversation that was closed")
+	w.must(ann, parley.DeleteMessage{Message: m, ForEveryone: true})
+	same("of a message that was deleted")
+	w.must(ben, parley.RemoveMember{Conversation: from, Member: "ben"})
+	same("from where the caller has left")
+	w.must(ben, parley.DeleteMessage{Message: first.Forwarded[1].ID, ForEveryone: true})
+	same("of a copy that was deleted")
+}
+
+// What the caller cannot see looks like what is not there, wherever it is to go.
+func TestAForwardDoesNotTellWhatExists(t *testing.T) {
+	w := newWorld(t)
+	theirs := w.must(cleo, parley.CreateConversation{}).Conversation.ID
+	unseen := w.said(cleo, theirs, "x")
+	mine := w.group("ben")
+	for _, to := range []parley.ConversationID{mine, theirs, ids{}.NewID()} {
+		for _, m := range []parley.MessageID{unseen, ids{}.NewID()} {
+			e := w.refused(ann, parley.ForwardMessage{Message: m, Conversations: []parley.ConversationID{to}, ClientMsgID: "k"}, parley.CodeNotFound)
+			if e.Message != "there is no such message" {
+				t.Errorf("refused with %q", e.Message)
+			}
+		}
 	}
 }
 

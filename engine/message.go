@@ -136,9 +136,9 @@ func (w *write) earlier(c *parley.Conversation, cmd *parley.PostMessage) (parley
 	same := (changed || m.Content == cmd.Content && m.ContentMeta == cmd.ContentMeta) &&
 		(m.Deleted || slices.EqualFunc(m.Attachments, cmd.Attachments, isFile)) &&
 		(contentType == "" || m.ContentType == contentType) && m.ReplyTo == cmd.ReplyTo && m.ThreadRole == cmd.ThreadRole &&
-		m.TaskID == cmd.TaskID && m.Internal == cmd.Internal
+		m.TaskID == cmd.TaskID && m.Internal == cmd.Internal && !m.Forwarded
 	if !same {
-		return parley.Result{}, parley.Errorf(parley.CodeConflict, "another message was sent under this client_msg_id")
+		return parley.Result{}, errOtherUnder()
 	}
 	return parley.Result{Conversation: c, Message: m, Repeated: true}, nil
 }
@@ -157,6 +157,10 @@ func (w *write) attach(m *parley.Message, cmd *parley.PostMessage) error {
 		m.ContentType = contentTypeOf(m.Attachments)
 	}
 	return nil
+}
+
+func errOtherUnder() error {
+	return parley.Errorf(parley.CodeConflict, "another message was sent under this client_msg_id")
 }
 
 func messageOf(w *write, sender *parley.Membership, cmd *parley.PostMessage) *parley.Message {

@@ -146,7 +146,7 @@ func (s *Server) forward(c *call) error {
 	texts, err := b.object.Texts("conversation_ids")
 	b.fail(err)
 	b.badIf(len(texts) == 0, "conversation_ids", "conversation_ids is required and must name at least one conversation")
-	cmd := parley.ForwardMessage{Message: id}
+	cmd := parley.ForwardMessage{Message: id, ClientMsgID: b.once("client_msg_id", c.r.Header.Get(headerIdempotencyKey))}
 	for i, text := range texts {
 		to, err := parley.ParseConversationID(text)
 		b.badIf(err != nil, "conversation_ids", "conversation_ids[%d] is not the id of a conversation", i)

@@ -99,7 +99,8 @@ type (
 	}
 	forwardRequest struct {
 		MessageID       parley.MessageID        `json:"message_id"`
-		ConversationIDs []parley.ConversationID `json:"conversation_ids"`
+		ConversationIDs []parley.ConversationID `json:"conversation_ids" jsonschema:"At most 50."`
+		ClientMsgID     string                  `json:"client_msg_id,omitempty" jsonschema:"Forwarding again under the same id is answered like the first time, for ever."`
 	}
 	presenceRequest struct {
 		Status parley.PresenceStatus `json:"status" jsonschema:"online or away."`
