@@ -30,14 +30,15 @@ func TestEveryRouteAuthenticates(t *testing.T) {
 		} {
 			t.Run(rt.Method+" "+rt.Path+" "+test.name, func(t *testing.T) {
 				a := h.send(rt.Method, path, test.token, "null", test.edit)
-				if rt.Open && rt.Body != httpd.NoBody {
+				open := rt.Open && !strings.HasSuffix(rt.Path, "/content") // whose URL may be signed instead
+				if open && rt.Body != httpd.NoBody {
 					refused(t, rt.Surface, a)
 					if a.status != http.StatusBadRequest { // for the body: it is looked at
 						t.Errorf("status %d, want 400", a.status)
 					}
 					return
 				}
-				if rt.Open {
+				if open {
 					if a.status != http.StatusOK {
 						t.Errorf("status %d, want 200", a.status)
 					}

@@ -69,7 +69,7 @@ func (s *Server) admit(rt Route, c *call) (err error) {
 		}
 	}
 	switch rt.Body {
-	case NoBody:
+	case NoBody, FileBody:
 		return nil
 	case LargeBody:
 		c.body.object, err = readObject(c.w, c.r, s.Limits.DrainBytes)

@@ -12,13 +12,16 @@ func (s *Server) sendMessage(c *call) error {
 	b := &c.body
 	cmd := parley.PostMessage{
 		Conversation: b.conversation("conversation_id"),
-		Content:      b.need("content_text"),
+		Attachments:  b.attachments("attachments"),
 		ContentType:  b.text("content_type"),
 		ContentMeta:  b.text("content_meta"),
 		ThreadRole:   b.text("thread_role"),
 		TaskID:       b.text("task_id"),
 		ClientMsgID:  b.once("client_msg_id", c.r.Header.Get(headerIdempotencyKey)),
 		Internal:     b.flag("is_internal"),
+	}
+	if cmd.Content = b.text("content_text"); len(cmd.Attachments) == 0 {
+		b.need("content_text")
 	}
 	if text := b.text("reply_to_id"); text != "" {
 		var err error
@@ -76,6 +79,20 @@ func (f *fields) conversation(key string) parley.ConversationID {
 	id, err := parley.ParseConversationID(f.need(key))
 	f.badIf(err != nil, key, "%s is not the id of a conversation", key)
 	return id
+}
+
+// attachments is a field that is an array of attachments' ids, nil where it is
+// absent.
+func (f *fields) attachments(key string) []parley.AttachmentID {
+	texts, err := f.object.Texts(key)
+	f.fail(err)
+	var ids []parley.AttachmentID
+	for i, text := range texts {
+		id, err := parley.ParseAttachmentID(text)
+		f.badIf(err != nil, key, "%s[%d] is not the id of an attachment", key, i)
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // seq is a field that is a place in a conversation, 0 where it is absent.

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -81,6 +82,7 @@ type chatMessage struct {
 	EditedAt       *stamp                `json:"edited_at"`
 	ClientMsgID    string                `json:"client_msg_id,omitempty"`
 	Source         *chatSource           `json:"forwarded_from,omitempty"`
+	Attachments    []parley.File         `json:"attachments,omitempty"`
 }
 
 // chatSource is where a forwarded message was first said.
@@ -133,7 +135,10 @@ func chatMessageOf(m *parley.Message) chatMessage {
 		ReplyToID: orNull(m.ReplyTo), ThreadID: orNull(m.ThreadID), ThreadRole: orNull(m.ThreadRole),
 		TaskID: orNull(m.TaskID), CreatedAt: stamp(m.CreatedAt),
 		IsInternal: m.Internal, IsForwarded: m.Forwarded, Reactions: []chatReaction{},
-		EditCount: m.EditCount, EditedAt: stampOrNull(m.EditedAt), ClientMsgID: m.ClientMsgID,
+		EditCount: m.EditCount, EditedAt: stampOrNull(m.EditedAt), ClientMsgID: m.ClientMsgID, Attachments: m.Attachments,
+	}
+	if len(m.Attachments) > 0 && m.ContentMeta == "" {
+		v.ContentMeta = attachmentMeta(m.Attachments)
 	}
 	if m.SenderKind == parley.KindAgent {
 		v.SenderType = "agent"
@@ -142,6 +147,13 @@ func chatMessageOf(m *parley.Message) chatMessage {
 		v.Source = &chatSource{from.Conversation, from.Message, from.Sender, from.SenderName}
 	}
 	return v
+}
+
+// attachmentMeta is the content_meta of a message whose sender said none, for clients
+// that know of files from there only.
+func attachmentMeta(files []parley.File) *string {
+	text, _ := json.Marshal(map[string][]parley.File{"attachments": files}) // plain values: it cannot fail
+	return orNull(string(text))
 }
 
 // show shows messages, ascending, as far as the caller may see them, with their

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/blob/dir"
 	"github.com/parley-chat/parley/dialect/chat"
 	"github.com/parley-chat/parley/directory"
 	"github.com/parley-chat/parley/engine"
@@ -187,7 +188,12 @@ func openOn(t *testing.T, store keeper, changes ...func(*httpd.Config)) *house {
 		change(&asked) // for the limits, which are the engine's too
 	}
 	limits := asked.Limits
+	blobs, err := dir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	e := engine.New(engine.Config{
+		Blobs: blobs,
 		Store: store, Bus: bus, IDs: &counter{}, Limits: limits, Node: "n1", Solo: true,
 		Now:    func() time.Time { return noon },
 		Agents: []parley.Principal{{ID: "demo", Name: "Demo"}},
@@ -204,9 +210,10 @@ func openOn(t *testing.T, store keeper, changes ...func(*httpd.Config)) *house {
 			text, err := json.Marshal(map[string]any{"sub": u.ID, "org": u.Org, "name": u.Name, "scopes": u.Scopes.List()})
 			return string(text), noon.Add(ttl), err
 		},
-		Agents:    []parley.Principal{{ID: "demo", Kind: parley.KindAgent, Name: "Demo"}},
-		Listening: func(parley.OrgID, *parley.Event) int { return 7 },
-		Say:       presence.New(presence.Config{}).Say,
+		Attachments: &httpd.Attachments{Blobs: blobs, Upload: e.Upload, Key: []byte("the key of this house, 32 bytes.")},
+		Agents:      []parley.Principal{{ID: "demo", Kind: parley.KindAgent, Name: "Demo"}},
+		Listening:   func(parley.OrgID, *parley.Event) int { return 7 },
+		Say:         presence.New(presence.Config{}).Say,
 	}
 	for _, change := range changes {
 		change(&c)

@@ -174,6 +174,7 @@ func newSchemas() *schemas {
 		reflect.TypeFor[parley.MessageID]():        id("msg"),
 		reflect.TypeFor[parley.EventID]():          id("evt"),
 		reflect.TypeFor[parley.TaskID]():           id("task"),
+		reflect.TypeFor[parley.AttachmentID]():     id("att"),
 		reflect.TypeFor[parley.PrincipalID]():      text("", "A principal's id: the sub of its token."),
 		reflect.TypeFor[parley.Role]():             enum("owner", "admin", "member", "agent"),
 		reflect.TypeFor[parley.ConversationKind](): enum("direct", "group", "agent_direct", "agent_group"),
@@ -267,6 +268,14 @@ func (s *schemas) operation(rt *Route, b *bodies) (*operation, error) {
 			return nil, err
 		}
 		success.Content = map[string]media{"application/json": {schema}}
+	}
+	if b.file {
+		anything := map[string]media{"*/*": {&jsonschema.Schema{Type: "string", Format: "binary"}}}
+		if rt.Body == FileBody {
+			op.RequestBody = &requestBody{true, anything}
+		} else {
+			success.Content = anything
+		}
 	}
 	if b.code != 0 {
 		op.Responses[strconv.Itoa(b.code)] = success // and 200, where it was there already

@@ -71,14 +71,22 @@ type (
 	}
 	sendRequest struct {
 		ConversationID parley.ConversationID `json:"conversation_id"`
-		ContentText    string                `json:"content_text"`
-		ContentType    string                `json:"content_type,omitempty" jsonschema:"text unless said; image, audio, video, file, task, result, system."`
+		ContentText    string                `json:"content_text,omitempty" jsonschema:"Required where there are no attachments."`
+		ContentType    string                `json:"content_type,omitempty" jsonschema:"text unless said, or what the attachments are; image, audio, video, file, task, result, system."`
 		ContentMeta    string                `json:"content_meta,omitempty" jsonschema:"The client's own string, kept untouched."`
 		ReplyToID      parley.MessageID      `json:"reply_to_id,omitempty"`
 		ThreadRole     string                `json:"thread_role,omitempty" jsonschema:"main or aside."`
 		TaskID         string                `json:"task_id,omitempty"`
 		ClientMsgID    string                `json:"client_msg_id,omitempty" jsonschema:"Sending again under the same id is answered like the first time, for ever."`
 		IsInternal     bool                  `json:"is_internal,omitempty"`
+		Attachments    []parley.AttachmentID `json:"attachments,omitempty" jsonschema:"One's own uploads for this conversation, each sent once."`
+	}
+	announceRequest struct {
+		ConversationID parley.ConversationID `json:"conversation_id" jsonschema:"Where it is to be sent."`
+		Name           string                `json:"name" jsonschema:"Of the file, at most 255 bytes; directories before it are left out."`
+		ContentType    string                `json:"content_type"`
+		Size           uint64                `json:"size" jsonschema:"In bytes; as many are taken."`
+		SHA256         string                `json:"sha256,omitempty" jsonschema:"In hex; other bytes are then refused."`
 	}
 	syncRequest struct {
 		Conversations []syncRequestPlace `json:"conversations" jsonschema:"At most 1000."`

@@ -63,7 +63,10 @@ func (f *prober) probe() {
 		path += "?" + q
 	}
 	if op.RequestBody != nil && f.rand.IntN(20) > 0 {
-		value := f.value(op.RequestBody.Content["application/json"].Schema, "", 0)
+		var value any
+		if content, ok := op.RequestBody.Content["application/json"]; ok {
+			value = f.value(content.Schema, "", 0)
+		}
 		text, err := json.Marshal(value)
 		if err != nil {
 			f.t.Fatal(err)
@@ -84,7 +87,7 @@ func (f *prober) probe() {
 
 // learn keeps the ids of an answer for later requests.
 func (f *prober) learn(text string) {
-	for _, prefix := range []string{"conv_", "msg_", "task_"} {
+	for _, prefix := range []string{"conv_", "msg_", "task_", "att_"} {
 		rest := text
 		for {
 			at := strings.Index(rest, `"`+prefix)
@@ -118,6 +121,8 @@ func (f *prober) path(template string) string {
 	switch {
 	case strings.Contains(template, "/messages/{id}"):
 		kind = "msg_"
+	case strings.Contains(template, "/attachments/{id}"):
+		kind = "att_"
 	case strings.Contains(template, "/tasks/{id}"):
 		kind = "task_"
 	}
@@ -210,6 +215,10 @@ func (f *prober) value(s *jsonschema.Schema, name string, depth int) any {
 		return f.id("conv_")
 	case strings.HasSuffix(name, "message_id"), name == "reply_to_id":
 		return f.id("msg_")
+	case name == "attachment":
+		return f.id("att_")
+	case name == "content_type" && f.rand.IntN(2) == 0:
+		return "image/png"
 	case name == "parent_id":
 		return f.id("task_")
 	case strings.HasSuffix(name, "_id"):

@@ -74,7 +74,9 @@ func pageOf(d *document) pageView {
 func pageRouteOf(rt *Route, op *operation) pageRoute {
 	r := pageRoute{Method: rt.Method, Path: rt.Path, Doc: rt.Doc, ID: op.ID, Open: rt.Open, Parameters: op.Parameters}
 	if op.RequestBody != nil {
-		r.In = schemaText(op.RequestBody.Content["application/json"].Schema)
+		if m, ok := op.RequestBody.Content["application/json"]; ok {
+			r.In = schemaText(m.Schema)
+		}
 	}
 	if m, ok := op.Responses["200"].Content["application/json"]; ok {
 		r.Out = schemaText(m.Schema)

@@ -1,6 +1,10 @@
 package httpd
 
-import "reflect"
+import (
+	"reflect"
+
+	"github.com/parley-chat/parley"
+)
 
 // bodies says what a route is sent and what it answers.
 type bodies struct {
@@ -8,6 +12,7 @@ type bodies struct {
 	out   any // a value of the answer's type
 	code  int // of success, where it is not 200
 	query []param
+	file  bool // the request, or where it has none the answer, is bytes of any type
 }
 
 // param is a query parameter.
@@ -30,6 +35,7 @@ func bodiesOf() map[string]bodies {
 		{"cursor", "string", "next_cursor of the page before", false},
 	}
 	named := []param{{"q", "string", "what a word of the name begins with", false}}
+	signature := []param{{"signature", "string", "part of the URL that was given", false}}
 	publish, batchOfThem := bodies{in: publishRequest{}, out: published{}}, bodies{in: publishBatchRequest{}, out: publishedBatch{}}
 	return map[string]bodies{
 		"GET /healthz":                                      {out: health{}},
@@ -78,29 +84,33 @@ func bodiesOf() map[string]bodies {
 			{"conversation_id", "string", "search in one conversation", false},
 			{"before_seq", "integer", "with conversation_id: lesser seqs only", false},
 		}, page...)},
-		"POST " + messages + "/forward":            {in: forwardRequest{}, out: forwardedList{}},
-		"GET " + messages + "/{id}":                {out: chatMessage{}},
-		"PATCH " + messages + "/{id}":              {in: editRequest{}, out: editedMessage{}},
-		"DELETE " + messages + "/{id}":             {in: deleteRequest{}, out: empty{}},
-		"GET " + messages + "/{id}/edits":          {out: editList{}},
-		"POST " + messages + "/{id}/reactions":     {in: reactRequest{}, out: reacted{}},
-		"POST " + chat + "/tasks":                  {in: createTaskRequest{}, out: chatTask{}, code: 201},
-		"GET " + chat + "/tasks/{id}":              {out: chatTask{}},
-		"PATCH " + chat + "/tasks/{id}":            {in: updateTaskRequest{}, out: chatTask{}},
-		"POST " + chat + "/tasks/{id}/stream":      {in: streamTaskRequest{}, out: empty{}},
-		"POST " + chat + "/users/{userId}/block":   {out: empty{}},
-		"DELETE " + chat + "/users/{userId}/block": {out: empty{}},
-		"POST " + chat + "/presence":               {in: presenceRequest{}, out: presenceState{}},
-		"GET " + chat + "/blocks":                  {out: blockList{}},
-		"GET " + chat + "/users":                   {out: userList{}, query: append(named, page...)},
-		"GET " + chat + "/agents":                  {out: agentList{}, query: append(named, page...)},
-		"POST /auth/signup":                        {in: signUpRequest{}, out: signedIn{}, code: 201},
-		"POST /auth/login":                         {in: loginRequest{}, out: signedIn{}},
-		"POST /auth/refresh":                       {in: refreshRequest{}, out: signedIn{}},
-		"POST /auth/logout":                        {in: logoutRequest{}, out: empty{}},
-		"GET /auth/me":                             {out: whoAmI{}},
-		"PATCH /auth/profile":                      {in: profileRequest{}, out: whoAmI{}},
-		"POST /auth/change-password":               {in: changePasswordRequest{}, out: empty{}},
+		"POST " + messages + "/forward":             {in: forwardRequest{}, out: forwardedList{}},
+		"GET " + messages + "/{id}":                 {out: chatMessage{}},
+		"PATCH " + messages + "/{id}":               {in: editRequest{}, out: editedMessage{}},
+		"DELETE " + messages + "/{id}":              {in: deleteRequest{}, out: empty{}},
+		"GET " + messages + "/{id}/edits":           {out: editList{}},
+		"POST " + messages + "/{id}/reactions":      {in: reactRequest{}, out: reacted{}},
+		"POST " + chat + "/attachments":             {in: announceRequest{}, out: announcedAttachment{}, code: 201},
+		"PUT " + chat + "/attachments/{id}/content": {out: chatAttachment{}, query: signature, file: true},
+		"GET " + chat + "/attachments/{id}":         {out: chatAttachment{}},
+		"GET " + chat + "/attachments/{id}/content": {query: signature, file: true},
+		"POST " + chat + "/tasks":                   {in: createTaskRequest{}, out: chatTask{}, code: 201},
+		"GET " + chat + "/tasks/{id}":               {out: chatTask{}},
+		"PATCH " + chat + "/tasks/{id}":             {in: updateTaskRequest{}, out: chatTask{}},
+		"POST " + chat + "/tasks/{id}/stream":       {in: streamTaskRequest{}, out: empty{}},
+		"POST " + chat + "/users/{userId}/block":    {out: empty{}},
+		"DELETE " + chat + "/users/{userId}/block":  {out: empty{}},
+		"POST " + chat + "/presence":                {in: presenceRequest{}, out: presenceState{}},
+		"GET " + chat + "/blocks":                   {out: blockList{}},
+		"GET " + chat + "/users":                    {out: userList{}, query: append(named, page...)},
+		"GET " + chat + "/agents":                   {out: agentList{}, query: append(named, page...)},
+		"POST /auth/signup":                         {in: signUpRequest{}, out: signedIn{}, code: 201},
+		"POST /auth/login":                          {in: loginRequest{}, out: signedIn{}},
+		"POST /auth/refresh":                        {in: refreshRequest{}, out: signedIn{}},
+		"POST /auth/logout":                         {in: logoutRequest{}, out: empty{}},
+		"GET /auth/me":                              {out: whoAmI{}},
+		"PATCH /auth/profile":                       {in: profileRequest{}, out: whoAmI{}},
+		"POST /auth/change-password":                {in: changePasswordRequest{}, out: empty{}},
 	}
 }
 
@@ -112,6 +122,8 @@ func components() map[string]reflect.Type {
 		"Conversation": reflect.TypeFor[chatConversation](),
 		"Participant":  reflect.TypeFor[chatParticipant](),
 		"Reaction":     reflect.TypeFor[chatReaction](),
+		"File":         reflect.TypeFor[parley.File](),
+		"Attachment":   reflect.TypeFor[chatAttachment](),
 		"Task":         reflect.TypeFor[chatTask](),
 		"User":         reflect.TypeFor[chatUser](),
 		"Account":      reflect.TypeFor[authUser](),

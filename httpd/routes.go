@@ -45,6 +45,7 @@ const (
 	OptionalBody             // a JSON object or nothing
 	JSONBody                 // a JSON object
 	LargeBody                // a JSON object that may hold long lists
+	FileBody                 // bytes of any type, which the handler reads
 )
 
 // Routes lists every door in documentation order.
@@ -54,6 +55,7 @@ func Routes() []Route {
 		conversation  = conversations + "/{id}"
 		message       = "/v1/chat/messages/{id}"
 		task          = "/v1/chat/tasks/{id}"
+		attachment    = "/v1/chat/attachments/{id}"
 		session       = "/api/sessions/{id}"
 	)
 	return []Route{
@@ -107,6 +109,10 @@ func Routes() []Route {
 		{"DELETE", message, SurfaceChat, false, OptionalBody, "delete a message for oneself or for everyone", (*Server).deleteMessage, nil},
 		{"GET", message + "/edits", SurfaceChat, false, NoBody, "what a message said before", (*Server).listEdits, nil},
 		{"POST", message + "/reactions", SurfaceChat, false, JSONBody, "react with an emoji, or take it back", (*Server).react, nil},
+		{"POST", "/v1/chat/attachments", SurfaceChat, false, JSONBody, "announce a file, to upload it", (*Server).announceAttachment, nil},
+		{"PUT", attachment + "/content", SurfaceChat, true, FileBody, "upload the bytes, by the URL that was given for it", (*Server).uploadAttachment, nil},
+		{"GET", attachment, SurfaceChat, false, NoBody, "what a file is, and a URL of its bytes", (*Server).getAttachment, nil},
+		{"GET", attachment + "/content", SurfaceChat, true, NoBody, "the bytes, by such a URL or with a credential", (*Server).fetchAttachment, nil},
 		{"POST", "/v1/chat/tasks", SurfaceChat, false, JSONBody, "begin a task", (*Server).createTask, nil},
 		{"GET", task, SurfaceChat, false, NoBody, "one task", (*Server).getTask, nil},
 		{"PATCH", task, SurfaceChat, false, JSONBody, "report how a task goes", (*Server).updateTask, nil},

@@ -54,6 +54,9 @@ type Config struct {
 	// People is where profiles and lists of people come from. Nil: nobody has a
 	// profile or is listed.
 	People People
+	// Attachments takes and gives out attachments. Nil: the server has none, and their
+	// routes answer 404.
+	Attachments *Attachments
 	// Agents are those that live in this process; Org is not looked at.
 	Agents []parley.Principal
 	// Listening counts the distinct users of the audience of e that are connected

@@ -92,7 +92,7 @@ func replay(t *testing.T, text string, api *contract) string {
 		if len(request) == 0 {
 			return
 		}
-		words := strings.Fields(request[0])
+		words := strings.Fields(strings.ReplaceAll(request[0], "https://parley.test", ""))
 		token := strings.TrimPrefix(words[2], "-")
 		last = h.send(words[0], words[1], token, strings.Join(request[1:], "\n"), nil)
 		api.check(t, words[0], words[1], strings.Join(request[1:], "\n"), last)

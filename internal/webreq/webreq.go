@@ -93,6 +93,12 @@ func (p Policy) SocketURL(r *http.Request, path string) string {
 	return u.String()
 }
 
+// URL is the address of a path of this server as the sender of the request reaches
+// it, "https://host/path", without a query.
+func (p Policy) URL(r *http.Request, path string) string {
+	return "http" + strings.TrimPrefix(p.SocketURL(r, path), "ws")
+}
+
 func (p Policy) publicHost() string {
 	u, err := url.Parse(p.PublicURL)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/parley-chat/parley/internal/webreq"
@@ -100,6 +101,10 @@ func TestSocketURL(t *testing.T) {
 			}
 			if test.tls {
 				r.TLS = new(tls.ConnectionState)
+			}
+			page := strings.Replace(strings.TrimSuffix(test.want, "/ws"), "ws", "http", 1) + "/x"
+			if got := test.policy.URL(r, "/x"); got != page {
+				t.Errorf("page %s, want %s", got, page)
 			}
 			if got := test.policy.SocketURL(r, "/ws"); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
