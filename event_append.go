@@ -34,7 +34,7 @@ func AppendEvent(dst []byte, e *Event) ([]byte, error) {
 	b = appendStringIf(b, `,"actor_kind":`, string(e.ActorKind))
 	b = appendIDIf(b, `,"conversation":`, e.Conversation)
 	b = appendUintIf(b, `,"change_seq":`, e.ChangeSeq)
-	b = appendTargets(b, e.Targets)
+	b = appendIDs(b, `,"targets":[`, e.Targets)
 	b = appendStringIf(b, `,"channel":`, e.Channel)
 	b = appendTrue(b, `,"internal":true`, e.Internal)
 	if e.Position != (Position{}) {
@@ -87,7 +87,11 @@ func appendBody(dst []byte, body Body) ([]byte, error) {
 		dst = appendString(append(dst, `,"text":`...), b.Text)
 		return append(dst, '}'), nil
 	case *MessageBody:
-		return appendMessage(dst, &b.Message)
+		dst, err := appendMessage(dst, &b.Message)
+		if len(b.HiddenFrom) == 0 || err != nil {
+			return dst, err
+		}
+		return append(appendIDs(dst[:len(dst)-1], `,"hidden_from":[`, b.HiddenFrom), '}'), nil
 	}
 	buf := bytes.NewBuffer(dst)
 	enc := json.NewEncoder(buf)
@@ -185,15 +189,15 @@ func appendTime(dst []byte, t time.Time) ([]byte, error) {
 	return append(dst, '"'), err
 }
 
-func appendTargets(dst []byte, targets []PrincipalID) []byte {
-	for i, t := range targets {
+func appendIDs(dst []byte, open string, ids []PrincipalID) []byte {
+	for i, id := range ids {
 		key := `,`
 		if i == 0 {
-			key = `,"targets":[`
+			key = open
 		}
-		dst = appendString(append(dst, key...), string(t))
+		dst = appendString(append(dst, key...), string(id))
 	}
-	if len(targets) > 0 {
+	if len(ids) > 0 {
 		dst = append(dst, ']')
 	}
 	return dst

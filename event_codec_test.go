@@ -136,7 +136,11 @@ func anyEvent(t *rapid.T) *parley.Event {
 				ID: parley.AttachmentID{1, byte(i)}, Name: draw("file"), ContentType: "image/png", Size: rapid.Int64Min(0).Draw(t, "size"),
 			})
 		}
-		e.Body = &parley.MessageBody{Message: m}
+		body := &parley.MessageBody{Message: m}
+		for _, who := range rapid.SliceOfN(text, 0, 2).Draw(t, "hidden from") {
+			body.HiddenFrom = append(body.HiddenFrom, parley.PrincipalID(who))
+		}
+		e.Body = body
 	}
 	return e
 }

@@ -131,6 +131,7 @@ func (r *eventReader) body(body Body) bool {
 	return true
 }
 
+// message reads the body of a message without HiddenFrom, which few have.
 func (r *eventReader) message(m *Message) bool {
 	ok := r.skip(`{"id":`) && readID(r, &m.ID) &&
 		r.skip(`,"conversation":`) && readID(r, &m.Conversation) &&

@@ -105,7 +105,24 @@ const (
 )
 
 // MessageBody is the body of message.* events: the message as stored.
-type MessageBody struct{ Message }
+type MessageBody struct {
+	Message
+	// HiddenFrom are those who deleted the message for themselves, in the byte order of
+	// their ids; of message.updated only. For nodes, not for clients: they are not told.
+	HiddenFrom []PrincipalID `json:"hidden_from,omitempty"`
+}
+
+// HiddenFrom returns those who are not told an event because it changes a message that
+// they deleted for themselves, in the byte order of their ids; nil for nobody.
+func HiddenFrom(e *Event) []PrincipalID {
+	switch b := e.Body.(type) {
+	case *MessageBody:
+		return b.HiddenFrom
+	case *ReactionBody:
+		return b.HiddenFrom
+	}
+	return nil
+}
 
 func messageSpecs() []EventSpec {
 	body := func() Body { return new(MessageBody) }

@@ -101,6 +101,9 @@ type Tx interface {
 	// HideMessage hides one message from a principal, and reports whether it was not
 	// yet.
 	HideMessage(org OrgID, id ConversationID, principal PrincipalID, seq uint64) (changed bool, err error)
+	// HiddenFrom lists those who hid a message from themselves, alone or with all up to it
+	// (MemberState.HiddenSeq), in the byte order of their ids.
+	HiddenFrom(org OrgID, id ConversationID, seq uint64) ([]PrincipalID, error)
 	// SetBlock stores a block, or takes it away, and reports whether that changed
 	// anything.
 	SetBlock(b *Block, on bool) (changed bool, err error)
@@ -131,7 +134,7 @@ type Tx interface {
 	// Task reads a task. ErrNotFound where there is none in the org. It does not hold
 	// the conversation.
 	Task(org OrgID, id TaskID) (*Task, error)
-	// UpdateTask writes status, step, narrative, result, error and times.
+	// UpdateTask writes status, step, narrative, result, error, times and numbers.
 	UpdateTask(t *Task) error
 
 	// AppendEvent adds a durable event to the org's log; its Position is given at

@@ -24,6 +24,8 @@ type ReactionBody struct {
 	Principal PrincipalID `json:"principal"`
 	Emoji     string      `json:"emoji"`
 	Added     bool        `json:"added,omitempty"` // else taken away
+	// HiddenFrom is as in MessageBody.
+	HiddenFrom []PrincipalID `json:"hidden_from,omitempty"`
 }
 
 func reactionSpecs() []EventSpec {

@@ -38,6 +38,9 @@ type Task struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	EndedAt      time.Time // zero while it is not over
+	// ChangeSeq is the number of the event that told it last, Seq the conversation's last
+	// message then: who heard that event has heard all of the task.
+	Seq, ChangeSeq uint64
 }
 
 // Task events, conversation scope.

@@ -72,6 +72,15 @@ func (w *write) forget(c *parley.Conversation, m *parley.Message) error {
 	return nil
 }
 
+// hiddenFrom lists those who are not to be told of a message any more.
+func (w *write) hiddenFrom(m *heard) ([]parley.PrincipalID, error) {
+	all, err := w.HiddenFrom(m.in.Org, m.Conversation, m.Seq)
+	if err != nil {
+		return nil, fmt.Errorf("find who hid message %s: %w", m.ID, err)
+	}
+	return all, nil
+}
+
 // hideMessage deletes a message for the caller alone; nil where it was already.
 func (w *write) hideMessage(m *heard) (*parley.Event, error) {
 	changed, err := w.HideMessage(m.in.Org, m.Conversation, w.caller.ID, m.Seq)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,5 +153,32 @@ func TestAnInternalMessageIsNotThereForTheOthers(t *testing.T) {
 	w.must(ann, parley.SetRole{Conversation: id, Member: "ben", Role: parley.RoleMember})
 	if r := w.must(ben, parley.React{Message: next, Emoji: "👍"}); r.Reacted { // what it heard it still knows
 		t.Errorf("%+v", r)
+	}
+}
+
+// What changes a message names those who deleted it for themselves, alone or with the
+// conversation, so that they are not told; its deletion for everyone is told to all.
+func TestWhatChangesAMessageNamesWhoHidIt(t *testing.T) {
+	w := newWorld(t)
+	id := w.group("ben", "cat")
+	m := w.said(ben, id, "one")
+	edit := func(text string) []parley.PrincipalID {
+		t.Helper()
+		return parley.HiddenFrom(w.must(ben, parley.EditMessage{Message: m, Content: text}).Event)
+	}
+	if got := edit("two"); got != nil {
+		t.Errorf("hidden from %v, want nobody", got)
+	}
+	w.must(ann, parley.DeleteMessage{Message: m})
+	w.must(ben, parley.DeleteConversation{Conversation: id})
+	want := []parley.PrincipalID{ann.ID, ben.ID}
+	if got := edit("three"); !slices.Equal(got, want) {
+		t.Errorf("the edit is hidden from %v, want %v", got, want)
+	}
+	if got := parley.HiddenFrom(w.must(ben, parley.React{Message: m, Emoji: "x"}).Event); !slices.Equal(got, want) {
+		t.Errorf("the reaction is hidden from %v, want %v", got, want)
+	}
+	if got := parley.HiddenFrom(w.must(ben, parley.DeleteMessage{Message: m, ForEveryone: true}).Event); got != nil {
+		t.Errorf("the deletion is hidden from %v, want nobody", got)
 	}
 }

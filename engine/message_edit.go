@@ -68,6 +68,12 @@ func (w *write) changeMessage(m *heard, t parley.EventType) (*parley.Event, erro
 	body := new(parley.MessageBody)
 	ev := w.event(m.in, t, body)
 	ev.Internal = m.Internal
+	if t != parley.MessageDeleted {
+		var err error
+		if body.HiddenFrom, err = w.hiddenFrom(m); err != nil {
+			return nil, err
+		}
+	}
 	m.ChangeSeq = ev.ChangeSeq
 	body.Message = *m.Message
 	if err := w.UpdateMessage(m.Message, m.in.Org); err != nil {

@@ -83,8 +83,12 @@ func (w *write) react(m *heard, emoji string, on *bool) (parley.Result, error) {
 			return parley.Result{}, parley.Errorf(parley.CodeConflict, "a message has at most %d different emoji", maxEmojis)
 		}
 	}
+	hidden, err := w.hiddenFrom(m)
+	if err != nil {
+		return parley.Result{}, err
+	}
 	result.Event = w.event(m.in, parley.ReactionChanged, &parley.ReactionBody{
-		Message: m.ID, Seq: m.Seq, Principal: r.Principal, Emoji: emoji, Added: *on,
+		Message: m.ID, Seq: m.Seq, Principal: r.Principal, Emoji: emoji, Added: *on, HiddenFrom: hidden,
 	})
 	result.Event.Internal = m.Internal
 	return result, firstError(w.append(result.Event), w.save(m.in))

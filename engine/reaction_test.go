@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestAReactionIsToggled(t *testing.T) {
 		}
 		changeSeq++
 		want := parley.ReactionBody{Message: m, Seq: 1, Principal: c.who.ID, Emoji: c.emoji, Added: c.reacted}
-		if b := r.Event.Body.(*parley.ReactionBody); *b != want || r.Event.ChangeSeq != changeSeq || r.Event.Type != parley.ReactionChanged {
+		if b := r.Event.Body.(*parley.ReactionBody); !reflect.DeepEqual(*b, want) || r.Event.ChangeSeq != changeSeq || r.Event.Type != parley.ReactionChanged {
 			t.Errorf("step %d: told %+v, %+v", i, r.Event, b)
 		}
 	}

@@ -49,10 +49,7 @@ func (e *Engine) createTask(ctx context.Context, p *parley.Principal, cmd parley
 		if err := w.checkTask(t); err != nil {
 			return err
 		}
-		if err := w.InsertTask(t); err != nil {
-			return fmt.Errorf("insert task: %w", err)
-		}
-		result, err = w.tellTask(c, t)
+		result, err = w.tellTask(c, t, w.InsertTask)
 		return err
 	})
 	return result, err
@@ -137,10 +134,7 @@ func (e *Engine) updateTask(ctx context.Context, p *parley.Principal, cmd parley
 		if next.Status.Ended() {
 			next.EndedAt = w.now
 		}
-		if err := w.UpdateTask(next); err != nil {
-			return fmt.Errorf("update task %s: %w", t.ID, err)
-		}
-		result, err = w.tellTask(c, next)
+		result, err = w.tellTask(c, next, w.UpdateTask)
 		return err
 	})
 	return result, err
@@ -229,10 +223,15 @@ func reported(t *parley.Task, cmd *parley.UpdateTask) (*parley.Task, error) {
 	return &next, nil
 }
 
-func (w *write) tellTask(c *parley.Conversation, t *parley.Task) (parley.Result, error) {
+// tellTask tells a task as it is now, and stores it with the place at which it is told.
+func (w *write) tellTask(c *parley.Conversation, t *parley.Task, store func(*parley.Task) error) (parley.Result, error) {
 	ev := w.event(c, parley.TaskStatusChanged, &parley.TaskBody{
 		Task: t.ID, Agent: t.Agent, Parent: t.Parent, Title: t.Title, Status: t.Status,
 		Step: t.Step, Narrative: t.Narrative, Result: t.Result, Error: t.Error,
 	})
+	t.Seq, t.ChangeSeq = c.Seq, ev.ChangeSeq
+	if err := store(t); err != nil {
+		return parley.Result{}, fmt.Errorf("store task %s: %w", t.ID, err)
+	}
 	return parley.Result{Conversation: c, Task: t, Event: ev}, firstError(w.append(ev), w.save(c))
 }

@@ -160,8 +160,18 @@ func (s *Server) forward(c *call) error {
 		return err
 	}
 	list := forwardedList{Forwarded: []chatMessage{}}
+	blocks, err := s.blocks(c.ctx, c.who)
+	if err != nil {
+		return err
+	}
+	eyes := &watcher{s, c.who, blocks, map[parley.ConversationID]*sight{}}
 	for i := range result.Forwarded {
-		list.Forwarded = append(list.Forwarded, chatMessageOf(&result.Forwarded[i]))
+		m := &result.Forwarded[i]
+		full := chatMessageOf(m)
+		if full.Source, err = eyes.source(c.ctx, m); err != nil {
+			return err
+		}
+		list.Forwarded = append(list.Forwarded, full)
 	}
 	return c.reply(http.StatusOK, list)
 }

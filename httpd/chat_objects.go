@@ -85,7 +85,7 @@ type chatMessage struct {
 	Attachments    []parley.File         `json:"attachments,omitempty"`
 }
 
-// chatSource is where a forwarded message was first said.
+// chatSource is where a forwarded message was first said, for who may see it there.
 type chatSource struct {
 	ConversationID parley.ConversationID `json:"conversation_id"`
 	MessageID      parley.MessageID      `json:"message_id"`
@@ -143,9 +143,6 @@ func chatMessageOf(m *parley.Message) chatMessage {
 	if m.SenderKind == parley.KindAgent {
 		v.SenderType = "agent"
 	}
-	if from := m.Source; from != nil {
-		v.Source = &chatSource{from.Conversation, from.Message, from.Sender, from.SenderName}
-	}
 	return v
 }
 
@@ -171,11 +168,15 @@ func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) 
 	if err != nil {
 		return nil, err
 	}
+	eyes := v.watcher(s)
 	for i := range messages {
 		m := &messages[i]
 		switch {
 		case !v.hides(m) && !hidden[m.Seq]:
 			full := chatMessageOf(m)
+			if full.Source, err = eyes.source(ctx, m); err != nil {
+				return nil, err
+			}
 			if r := reactions[m.Seq]; r != nil {
 				full.Reactions = r
 			}

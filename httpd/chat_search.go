@@ -33,7 +33,7 @@ func (s *Server) search(c *call) error {
 		return err
 	}
 	list := searchList{Results: []searchResult{}}
-	eyes := &watcher{server: s, who: c.who, words: words.Parse(query.Text), known: map[parley.ConversationID]*sight{}}
+	eyes := &watcher{server: s, who: c.who, known: map[parley.ConversationID]*sight{}}
 	if eyes.blocks, err = s.blocks(c.ctx, c.who); err != nil {
 		return err
 	}
@@ -47,14 +47,14 @@ func (s *Server) search(c *call) error {
 			return errNoConversation
 		}
 	}
-	most := query.Page.Limit
+	most, text := query.Page.Limit, words.Parse(query.Text)
 	for range searchRounds {
 		hits, next, err := s.Store.Search(c.ctx, query)
 		if err != nil {
 			return err
 		}
 		for i := range hits {
-			found, err := eyes.show(c.ctx, &hits[i])
+			found, err := eyes.show(c.ctx, &hits[i], &text)
 			if err != nil {
 				return err
 			}
@@ -98,33 +98,9 @@ func (s *Server) searchQuery(c *call) (parley.SearchQuery, error) {
 	return query, nil
 }
 
-// watcher looks at messages of many conversations for one principal, reading each
-// conversation once.
-type watcher struct {
-	server *Server
-	who    *parley.Principal
-	words  words.Query // that they were found by
-	blocks blocked
-	known  map[parley.ConversationID]*sight
-}
-
-// sight is what the principal may see of a conversation; nil where it never was in
-// it.
-func (w *watcher) sight(ctx context.Context, id parley.ConversationID) (*sight, error) {
-	if v, ok := w.known[id]; ok {
-		return v, nil
-	}
-	v, err := w.server.lookPast(ctx, w.who, id, w.blocks)
-	if err != nil && !isNotFound(err) {
-		return nil, err
-	}
-	w.known[id] = v
-	return v, nil
-}
-
 // show shows a message that was found, nil where the principal may not see it. One that
 // says something else to who left must have the words in what that one sees too.
-func (w *watcher) show(ctx context.Context, hit *parley.SearchHit) (shown, error) {
+func (w *watcher) show(ctx context.Context, hit *parley.SearchHit, text *words.Query) (shown, error) {
 	m := &hit.Message
 	v, err := w.sight(ctx, m.Conversation)
 	if err != nil {
@@ -138,10 +114,10 @@ func (w *watcher) show(ctx context.Context, hit *parley.SearchHit) (shown, error
 		return nil, err
 	}
 	if then[0].Content != m.Content {
-		if !w.words.Match(then[0].Content) {
+		if !text.Match(then[0].Content) {
 			return nil, nil
 		}
-		hit.Snippet = w.words.Snippet(then[0].Content)
+		hit.Snippet = text.Snippet(then[0].Content)
 	}
 	one, err := w.server.show(ctx, v, then)
 	if err != nil {

@@ -189,10 +189,14 @@ func (y *syncer) changesOf(ctx context.Context, v *sight, last uint64) (changeLi
 	if len(events) == limit {
 		current = events[limit-1].ChangeSeq
 	}
+	hidden, err := y.server.hiddenAbout(ctx, v, events)
+	if err != nil {
+		return changeList{}, err
+	}
 	list := changeList{Changes: []change{}, ChangesCompleteTo: &current}
 	list.Reload = len(events) == 0 || events[0].ChangeSeq != last+1
 	for _, e := range events {
-		if e.Type == parley.MessageCreated || e.Type == parley.RunEnded || !v.hears(e) {
+		if e.Type == parley.MessageCreated || e.Type == parley.RunEnded || !v.hears(e) || hidden[about(e)] && e.Type != parley.MessageDeleted {
 			continue
 		}
 		view := parley.ViewPublic

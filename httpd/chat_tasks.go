@@ -3,6 +3,7 @@ package httpd
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/parley-chat/parley"
 )
@@ -117,7 +118,7 @@ func (s *Server) getTask(c *call) error {
 		return err
 	}
 	v, err := s.look(c.ctx, c.who, t.Conversation)
-	if parley.AsError(err) == errNoConversation || err == nil && !v.member() {
+	if isNotFound(err) || err == nil && !v.shows(t) {
 		return errNoTask
 	}
 	if err != nil {
@@ -131,8 +132,24 @@ type taskList struct {
 	NextCursor string     `json:"next_cursor,omitempty"`
 }
 
-// listTasks lists the tasks of a conversation, the newest first; whoever left it
-// sees none.
+// shows reports whether the principal, who must be in the conversation, sees a task: one
+// whose last report it heard, or that was before its stay where the history is shared;
+// none of an agent that it blocks, or of before a message up to which it deleted all for
+// itself.
+func (v *sight) shows(t *parley.Task) bool {
+	if !v.member() || v.blocks[t.Agent] || v.state.HiddenSeq > 0 && t.Seq <= v.state.HiddenSeq {
+		return false
+	}
+	return slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
+		return stay.Covers(t.ChangeSeq) || v.conversation.SharedHistory && stay.FromSeq == 1 && t.ChangeSeq < stay.From
+	})
+}
+
+// taskRounds bounds how many pages one list reads to find what the caller may see.
+const taskRounds = 8
+
+// listTasks lists the tasks of a conversation that the caller sees, the newest first;
+// whoever left it sees none.
 func (s *Server) listTasks(c *call) error {
 	v, err := s.read(c)
 	if err != nil {
@@ -146,13 +163,22 @@ func (s *Server) listTasks(c *call) error {
 	if !v.member() {
 		return c.reply(http.StatusOK, list)
 	}
-	found, next, err := s.Store.Tasks(c.ctx, c.who.Org, v.conversation.ID, page)
-	if err != nil {
-		return err
-	}
-	list.NextCursor = next
-	for i := range found {
-		list.Tasks = append(list.Tasks, chatTaskOf(&found[i]))
+	most := page.Limit
+	for range taskRounds {
+		found, next, err := s.Store.Tasks(c.ctx, c.who.Org, v.conversation.ID, page)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			if v.shows(&found[i]) {
+				list.Tasks = append(list.Tasks, chatTaskOf(&found[i]))
+			}
+		}
+		list.NextCursor = next
+		page.Cursor, page.Limit = next, most-len(list.Tasks)
+		if next == "" || page.Limit <= 0 {
+			break
+		}
 	}
 	return c.reply(http.StatusOK, list)
 }

@@ -209,19 +209,23 @@ func (v *sight) hears(e *parley.Event) bool {
 	if v.blocks[parley.SpeakerOf(e)] {
 		return false
 	}
-	about := uint64(0)
-	switch b := e.Body.(type) {
-	case *parley.MessageBody:
-		about = b.Seq
-	case *parley.ReactionBody:
-		about = b.Seq
-	}
-	if about > 0 && (!v.covers(about) || e.Internal && !v.seesInternal(about)) {
+	if seq := about(e); seq > 0 && (!v.covers(seq) || e.Internal && !v.seesInternal(seq)) {
 		return false
 	}
 	return slices.ContainsFunc(v.own, func(stay parley.Membership) bool {
 		return stay.Covers(e.ChangeSeq) && (!e.Internal || v.internal || stay.HearsInternal(v.conversation.Kind))
 	})
+}
+
+// about is the seq of the message that an event is about; 0 where it is about none.
+func about(e *parley.Event) uint64 {
+	switch b := e.Body.(type) {
+	case *parley.MessageBody:
+		return b.Seq
+	case *parley.ReactionBody:
+		return b.Seq
+	}
+	return 0
 }
 
 // messages reads what the principal may see of from <= seq <= to, ascending, at
@@ -260,7 +264,26 @@ func (s *Server) hiddenAmong(ctx context.Context, v *sight, messages []parley.Me
 	if len(messages) == 0 {
 		return nil, nil
 	}
-	from, to := messages[0].Seq, messages[len(messages)-1].Seq
+	return s.hiddenWithin(ctx, v, messages[0].Seq, messages[len(messages)-1].Seq)
+}
+
+// hiddenAbout finds which of the messages that some events are about the principal hid
+// from itself, by their seq; nil for none.
+func (s *Server) hiddenAbout(ctx context.Context, v *sight, events []*parley.Event) (map[uint64]bool, error) {
+	first, last := uint64(math.MaxUint64), uint64(0)
+	for _, e := range events {
+		if seq := about(e); seq > 0 {
+			first, last = min(first, seq), max(last, seq)
+		}
+	}
+	if last == 0 {
+		return nil, nil
+	}
+	return s.hiddenWithin(ctx, v, first, last)
+}
+
+// hiddenWithin finds which messages of a range the principal hid from itself.
+func (s *Server) hiddenWithin(ctx context.Context, v *sight, from, to uint64) (map[uint64]bool, error) {
 	seqs, err := s.Store.Hidden(ctx, v.who.Org, v.conversation.ID, v.who.ID, from, to)
 	if err != nil || len(seqs) == 0 {
 		return nil, err

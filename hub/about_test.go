@@ -50,3 +50,28 @@ func TestChangesOfMessagesThatOneMayNotSeeAreNotTold(t *testing.T) {
 		})
 	}
 }
+
+// Who deleted a message for itself is not told what becomes of it, live or in replay;
+// all others are.
+func TestChangesOfWhatOneHidFromOneselfAreNotTold(t *testing.T) {
+	for name, ring := range map[string]int{"ring": 100, "store": 1} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T) {
+				w := newWorld(t, func(l *parley.Limits) { l.RingEvents = ring })
+				edited := said("again")
+				edited.Type = parley.MessageUpdated
+				edited.Body.(*parley.MessageBody).Seq = 1
+				edited.Body.(*parley.MessageBody).HiddenFrom = []parley.PrincipalID{"bob", "dan"}
+				reaction := reacted("ada")
+				reaction.Body.(*parley.ReactionBody).HiddenFrom = []parley.PrincipalID{"ada", "bob"}
+				w.tell(said("first"))
+				at := w.store.at[len(w.store.at)-1].Cursor()
+				bob, ada := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") }).subscribe(), w.attach(nil).subscribe()
+				w.tell(edited, reaction, said("last"))
+				bob.expect("Subscribed", "5 message.created last")
+				ada.expect("Subscribed", "3 message.updated again", "5 message.created last")
+				w.attach(resuming(at, "topics", "bob")).resume().expect("Subscribed at 2", "5 message.created last")
+			})
+		})
+	}
+}

@@ -38,10 +38,10 @@ func (f *feed) resolve(en *entry, m *members, hear func(*Listener, parley.View))
 // that they are not in.
 func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley.View)) {
 	e := en.event
-	moment, seq := m.moment(e), about(e)
+	moment, seq, hidden := m.moment(e), about(e), parley.HiddenFrom(e)
 	if len(m.stays) <= len(f.present) {
 		for i := len(m.stays) - 1; i >= 0; i-- { // at the moment at which a role changes the new one counts
-			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) && !s.who.shuns(e) {
+			if s := &m.stays[i]; len(s.who.listeners) > 0 && s.hears(e, moment) && !s.who.shuns(e) && !among(hidden, s.who.id) {
 				st := standing{m.kind, true, s.internal}
 				if seq > 0 {
 					if st.narrow(m.stays, m.lastOf(s.who), seq, e.Internal); !st.in {
@@ -55,7 +55,7 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 		}
 	} else {
 		for _, p := range f.present {
-			if st := m.standingOf(p, e); st.in && !p.shuns(e) {
+			if st := m.standingOf(p, e); st.in && !p.shuns(e) && !among(hidden, p.id) {
 				for _, l := range p.listeners {
 					f.consider(l, en, &st, hear)
 				}
@@ -63,7 +63,7 @@ func (f *feed) resolveMembers(en *entry, m *members, hear func(*Listener, parley
 		}
 	}
 	for l := range f.readers {
-		if !l.person.shuns(e) {
+		if !l.person.shuns(e) && !among(hidden, l.person.id) {
 			st := standing{kind: m.kind}
 			f.consider(l, en, &st, hear)
 		}
@@ -86,7 +86,17 @@ func (f *feed) consider(l *Listener, en *entry, st *standing, hear func(*Listene
 // heard decides the same of a listener alone, for an entry of the past.
 func (l *Listener) heard(en *entry, st *standing) (parley.View, bool) {
 	view, ok := l.may(l.who.Load().rights, en, st)
-	return view, ok && !l.person.shuns(en.event) && l.selects(en.event, l.asked(en))
+	return view, ok && !l.person.shuns(en.event) && !among(parley.HiddenFrom(en.event), l.person.id) && l.selects(en.event, l.asked(en))
+}
+
+// among reports whether somebody is among principals in the byte order of their ids;
+// mostly there are none.
+func among(ids []parley.PrincipalID, who parley.PrincipalID) bool {
+	if len(ids) == 0 {
+		return false
+	}
+	_, found := slices.BinarySearch(ids, who)
+	return found
 }
 
 // selects reports whether a listener that may hear an event is told it: what it

@@ -86,7 +86,7 @@ func TestContactOfANewConversation(t *testing.T) {
 }
 
 // What is told without asking: that a conversation, or someone in one, came or went,
-// that a call rings, and whatever concerns the listener alone. Whose joining or
+// that a call rings and what becomes of it, and whatever concerns the listener alone. Whose joining or
 // leaving it is hears of it alone; that a role changed has no word here.
 func TestSelect(t *testing.T) {
 	d := chat.New()
@@ -94,6 +94,7 @@ func TestSelect(t *testing.T) {
 		"conversation.created", "conversation.created/bare", "conversation.created/hostile", "conversation.deleted",
 		"presence.changed", "presence.changed/offline", "presence.changed/away", "presence.changed/agent", "presence.changed/hostile",
 		"receipt.updated/own", "call.started", "call.started/hostile",
+		"call.answered", "call.declined", "call.ended", "call.ended/missed", "call.ended/no reason",
 		"member.muted", "member.muted/forever", "member.unmuted", "member.archived", "member.unarchived",
 		"member.hidden", "member.hidden/empty", "member.hidden/message",
 		"principal.blocked", "principal.blocked/hostile", "principal.unblocked",

@@ -22,12 +22,13 @@ func (*Dialect) Name() string { return "chat" }
 
 // Select reports whether e is told to a listener that may hear it: what it asked
 // for, and without asking that a conversation, or somebody in one, came or went, that
-// a call rings, and whatever concerns the listener alone (contracts.md 4.1 and
+// a call rings and what becomes of it, so that a device that rang stops, and whatever concerns the listener alone (contracts.md 4.1 and
 // section 9, scope of delivery). Someone's joining or leaving a conversation is told
 // to nobody else (section 10, "Chat surface").
 func (*Dialect) Select(e *parley.Event, to parley.PrincipalID, asked bool) bool {
 	switch e.Type {
-	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged, parley.CallStarted,
+	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged,
+		parley.CallStarted, parley.CallAnswered, parley.CallDeclined, parley.CallEnded,
 		parley.MemberMuted, parley.MemberUnmuted, parley.MemberArchived, parley.MemberUnarchived, parley.MemberHidden,
 		parley.PrincipalBlocked, parley.PrincipalUnblocked:
 		return true

@@ -36,6 +36,12 @@ const (
 		INSERT INTO hidden (org, conversation, principal, seq) VALUES ($1, $2, $3, $4)
 		ON CONFLICT DO NOTHING`
 
+	selectHiddenFrom = `
+		SELECT principal COLLATE "C" FROM hidden WHERE org = $1 AND conversation = $2 AND seq + 0 = $3
+		UNION
+		SELECT principal FROM member_states WHERE org = $1 AND conversation = $2 AND hidden_seq > 0 AND hidden_seq >= $3
+		ORDER BY 1`
+
 	selectHidden = `
 		SELECT seq FROM hidden
 		WHERE org = $1 AND conversation = $2 AND principal = $3 AND seq BETWEEN $4 AND $5
@@ -93,6 +99,11 @@ func (t *tx) HideMessage(
 ) (changed bool, err error) {
 	n, err := t.exec("hide message", insertHidden, org, uuid(id), principal, seq)
 	return n > 0, err
+}
+
+// HiddenFrom implements parley.Tx.
+func (t *tx) HiddenFrom(org parley.OrgID, id parley.ConversationID, seq uint64) ([]parley.PrincipalID, error) {
+	return getAll(t, "list who hid", pgx.RowTo[parley.PrincipalID], selectHiddenFrom, org, uuid(id), bigint(seq))
 }
 
 // Hidden implements parley.Reader.

@@ -94,6 +94,7 @@ func TestTheMainStatementsUseIndexes(t *testing.T) {
 		"a member's state":               {selectState, []any{"o", conversation, "p1"}},
 		"states of a member":             {selectStates, []any{"o", "p1", ids}},
 		"receipts":                       {selectReceipts, []any{"o", conversation}},
+		"who hid a message":              {selectHiddenFrom, []any{"o", conversation, 7}},
 		"hidden messages of a page":      {selectHidden, []any{"o", conversation, "p1", 1, 50}},
 		"blocks":                         {selectBlocks, []any{"o", "p1"}},
 		"a task":                         {selectTask, []any{"o", conversation}},

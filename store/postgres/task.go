@@ -10,19 +10,19 @@ import (
 )
 
 const taskColumns = `org, id, conversation, agent, parent, title, status, step, narrative, result, error,
-	created_at, updated_at, ended_at`
+	created_at, updated_at, ended_at, seq, change_seq`
 
 const (
 	insertTask = `
 		INSERT INTO tasks (` + taskColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		ON CONFLICT DO NOTHING`
 
 	selectTask = `SELECT ` + taskColumns + ` FROM tasks WHERE org = $1 AND id = $2`
 
 	updateTask = `
 		UPDATE tasks SET status = $3, step = $4, narrative = $5, result = $6, error = $7,
-			created_at = $8, updated_at = $9, ended_at = $10
+			created_at = $8, updated_at = $9, ended_at = $10, seq = $11, change_seq = $12
 		WHERE org = $1 AND id = $2`
 
 	selectTasks = `
@@ -36,7 +36,7 @@ func scanTask(row pgx.CollectableRow) (k parley.Task, err error) {
 	var parent *[16]byte
 	var ended *time.Time
 	err = row.Scan(&k.Org, intoID(&k.ID), intoID(&k.Conversation), &k.Agent, &parent, &k.Title, &k.Status, &k.Step,
-		&k.Narrative, (*[]byte)(&k.Result), &k.Error, &k.CreatedAt, &k.UpdatedAt, &ended)
+		&k.Narrative, (*[]byte)(&k.Result), &k.Error, &k.CreatedAt, &k.UpdatedAt, &ended, &k.Seq, &k.ChangeSeq)
 	k.Parent, k.EndedAt = orZero(parent), orZero(ended)
 	return k, err
 }
@@ -44,7 +44,7 @@ func scanTask(row pgx.CollectableRow) (k parley.Task, err error) {
 // InsertTask implements parley.Tx. ErrConflict where the id is taken.
 func (t *tx) InsertTask(k *parley.Task) error {
 	return t.insert("insert task", insertTask, k.Org, uuid(k.ID), uuid(k.Conversation), k.Agent, uuidOrNull(k.Parent),
-		k.Title, k.Status, k.Step, k.Narrative, []byte(k.Result), k.Error, k.CreatedAt, k.UpdatedAt, timeOrNull(k.EndedAt))
+		k.Title, k.Status, k.Step, k.Narrative, []byte(k.Result), k.Error, k.CreatedAt, k.UpdatedAt, timeOrNull(k.EndedAt), k.Seq, k.ChangeSeq)
 }
 
 // Task implements parley.Tx.
@@ -55,7 +55,7 @@ func (t *tx) Task(org parley.OrgID, id parley.TaskID) (*parley.Task, error) {
 // UpdateTask implements parley.Tx.
 func (t *tx) UpdateTask(k *parley.Task) error {
 	return t.change("update task", updateTask, k.Org, uuid(k.ID), k.Status, k.Step, k.Narrative, []byte(k.Result),
-		k.Error, k.CreatedAt, k.UpdatedAt, timeOrNull(k.EndedAt))
+		k.Error, k.CreatedAt, k.UpdatedAt, timeOrNull(k.EndedAt), k.Seq, k.ChangeSeq)
 }
 
 // Task implements parley.Reader.

@@ -23,6 +23,10 @@ const (
 		WHERE org = ? AND conversation = ? AND (read_seq > 0 OR delivered_seq > 0) ORDER BY principal`
 
 	insertHidden = `INSERT INTO hidden (org, conversation, principal, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	// Two indexes are walked; the principals are few.
+	selectHiddenFrom = `SELECT principal FROM hidden INDEXED BY hidden_message WHERE org = ?1 AND conversation = ?2 AND seq = ?3
+		UNION SELECT principal FROM member_states INDEXED BY member_states_cleared
+		WHERE org = ?1 AND conversation = ?2 AND hidden_seq > 0 AND hidden_seq >= ?3 ORDER BY principal`
 	selectHidden = `SELECT seq FROM hidden
 		WHERE org = ? AND conversation = ? AND principal = ? AND seq BETWEEN ? AND ? ORDER BY seq`
 )
@@ -80,6 +84,20 @@ func (t *tx) HideMessage(org parley.OrgID, id parley.ConversationID, principal p
 		return false, fmt.Errorf("hide message %d of %s: %w", seq, id, err)
 	}
 	return n > 0, nil
+}
+
+// HiddenFrom implements parley.Tx.
+func (t *tx) HiddenFrom(org parley.OrgID, id parley.ConversationID, seq uint64) (all []parley.PrincipalID, err error) {
+	err = t.each(selectHiddenFrom, []any{string(org), id[:], bounded(seq)}, func(r row) error {
+		var who parley.PrincipalID
+		err := r.Scan(&who)
+		all = append(all, who)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("who hid message %d of %s: %w", seq, id, err)
+	}
+	return all, nil
 }
 
 // Hidden implements parley.Reader.

@@ -8,27 +8,28 @@ import (
 )
 
 const taskColumns = `org, id, conversation, agent, parent, title, status, step, narrative, result, error,
-	created_at, updated_at, ended_at`
+	created_at, updated_at, ended_at, seq, change_seq`
 
 const (
-	insertTask = `INSERT INTO tasks (` + taskColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertTask = `INSERT INTO tasks (` + taskColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	selectTask = `SELECT ` + taskColumns + ` FROM tasks WHERE org = ? AND id = ?`
 	updateTask = `UPDATE tasks SET status = ?, step = ?, narrative = ?, result = ?, error = ?,
-		created_at = ?, updated_at = ?, ended_at = ? WHERE org = ? AND id = ?`
+		created_at = ?, updated_at = ?, ended_at = ?, seq = ?, change_seq = ? WHERE org = ? AND id = ?`
 	selectTasks = `SELECT ` + taskColumns + ` FROM tasks WHERE org = ? AND conversation = ?
 		AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ? + 0`
 )
 
 func taskDest(t *parley.Task) []any {
 	return []any{&t.Org, into(&t.ID), into(&t.Conversation), &t.Agent, into(&t.Parent), &t.Title, &t.Status, &t.Step,
-		&t.Narrative, (*[]byte)(&t.Result), &t.Error, timeInto{&t.CreatedAt}, timeInto{&t.UpdatedAt}, timeInto{&t.EndedAt}}
+		&t.Narrative, (*[]byte)(&t.Result), &t.Error, timeInto{&t.CreatedAt}, timeInto{&t.UpdatedAt}, timeInto{&t.EndedAt},
+		uintInto{&t.Seq}, uintInto{&t.ChangeSeq}}
 }
 
 // InsertTask implements parley.Tx.
 func (t *tx) InsertTask(k *parley.Task) error {
 	_, err := t.exec(insertTask, string(k.Org), k.ID[:], k.Conversation[:], string(k.Agent), optID(k.Parent), k.Title,
 		string(k.Status), k.Step, k.Narrative, []byte(k.Result), k.Error,
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.EndedAt))
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.EndedAt), int64(k.Seq), int64(k.ChangeSeq))
 	if err != nil {
 		return fmt.Errorf("insert task %s: %w", k.ID, err)
 	}
@@ -47,7 +48,7 @@ func (t *tx) Task(org parley.OrgID, id parley.TaskID) (*parley.Task, error) {
 // UpdateTask implements parley.Tx.
 func (t *tx) UpdateTask(k *parley.Task) error {
 	n, err := t.exec(updateTask, string(k.Status), k.Step, k.Narrative, []byte(k.Result), k.Error,
-		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.EndedAt), string(k.Org), k.ID[:])
+		micros(k.CreatedAt), micros(k.UpdatedAt), micros(k.EndedAt), int64(k.Seq), int64(k.ChangeSeq), string(k.Org), k.ID[:])
 	if err == nil && n == 0 {
 		err = parley.ErrNotFound
 	}

@@ -65,6 +65,26 @@ var stateCases = group{"member states", []testCase{
 		e.same("from ben", hidden("ben", 1, 9), []uint64{3})
 		e.same("from cat", len(hidden("cat", 1, 9)), 0)
 	}},
+	{"who hid a message is found by it, alone or with all up to it", func(e *env) {
+		c, other := e.conversation("ann", "ben"), e.conversation("ann")
+		hide := func(who parley.PrincipalID, seqs ...uint64) {
+			for _, seq := range seqs {
+				inTx(e, func(tx parley.Tx) (bool, error) { return tx.HideMessage(e.org, c.ID, who, seq) })
+			}
+		}
+		hide("ann", 2, 3)
+		hide("dan", 3)
+		e.setState(parley.MemberState{Org: e.org, Conversation: c.ID, Principal: "dan", HiddenSeq: 3})
+		e.setState(parley.MemberState{Org: e.org, Conversation: c.ID, Principal: "Ben", HiddenAt: at(3), HiddenSeq: 2})
+		e.setState(parley.MemberState{Org: e.org, Conversation: c.ID, Principal: "cat", ReadSeq: 9})
+		e.setState(parley.MemberState{Org: e.org, Conversation: other.ID, Principal: "eve", HiddenSeq: 9})
+		for seq, want := range map[uint64][]parley.PrincipalID{1: {"Ben", "dan"}, 2: {"Ben", "ann", "dan"}, 3: {"ann", "dan"}, 4: nil} {
+			got := inTx(e, func(tx parley.Tx) ([]parley.PrincipalID, error) { return tx.HiddenFrom(e.org, c.ID, seq) })
+			e.same("who hid it", append([]parley.PrincipalID(nil), got...), want)
+		}
+		got := inTx(e, func(tx parley.Tx) ([]parley.PrincipalID, error) { return tx.HiddenFrom(e.other, c.ID, 2) })
+		e.same("in another org", len(got), 0)
+	}},
 	{"a conversation deleted for oneself is listed again with its next message", func(e *env) {
 		c := e.conversation("ann", "ben")
 		e.post(c, "ben")

@@ -11,6 +11,7 @@ var taskCases = group{"tasks", []testCase{
 		k := newTask(e.org, newConversationID(), 1)
 		k.Parent, k.Title, k.Step, k.Narrative, k.Error = newTaskID(), "T\u00e4sk", "s", "n", "e"
 		k.Result, k.UpdatedAt, k.EndedAt = parley.RawJSON(`{"a": [1]}`), at(2), at(3)
+		k.Seq, k.ChangeSeq = 1<<40, 1<<41
 		plain := newTask(e.org, k.Conversation, 1)
 		e.insertTasks(k, plain)
 		for _, want := range []*parley.Task{k, plain} {
@@ -33,6 +34,7 @@ var taskCases = group{"tasks", []testCase{
 		e.insertTasks(k)
 		k.Status, k.Step, k.Narrative, k.Error = parley.TaskFailed, "s", "n", "e"
 		k.Result, k.UpdatedAt, k.EndedAt = parley.RawJSON(`[]`), at(8), at(9)
+		k.Seq, k.ChangeSeq = 7, 8
 		changed := *k
 		changed.Title, changed.Agent = "another", "eve"
 		e.update(func(tx parley.Tx) error { return tx.UpdateTask(&changed) })
