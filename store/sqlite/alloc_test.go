@@ -61,17 +61,17 @@ func TestAllocationBudget(t *testing.T) {
 		return nil
 	}
 	allocs.Check(t,
-		allocs.Row{Name: "an event alone", Most: 46, Do: func() {
+		allocs.Row{Name: "an event alone", Most: 36, Do: func() {
 			update(alone)
 			handOut(1)
 		}},
-		allocs.Row{Name: "an event of a group of updates", Most: 12, Events: group, Do: func() {
+		allocs.Row{Name: "an event of a group of updates", Most: 11, Events: group, Do: func() {
 			done.Add(group)
 			update(gather)
 			done.Wait()
 			handOut(group)
 		}},
-		allocs.Row{Name: "an event of many in one update", Most: 10, Events: group, Do: func() {
+		allocs.Row{Name: "an event of many in one update", Most: 9, Events: group, Do: func() {
 			update(func(tx parley.Tx) error {
 				for _, e := range together {
 					if err := tx.AppendEvent(e); err != nil {

@@ -21,21 +21,9 @@ const (
 	upsertLog     = `INSERT INTO logs (org, number, last) VALUES (?, ?, ?) ON CONFLICT (org) DO UPDATE SET last = excluded.last`
 
 	insertEpoch = `INSERT INTO epochs (org, first_pos, epoch) VALUES (?, ?, ?)`
-
-	// The first event of a key, or the first that this opening knows of, tells its
-	// number.
-	upsertHead = `INSERT INTO heads (org, log_key, last) VALUES (?, ?, ?)
-		ON CONFLICT (org, log_key) DO UPDATE SET last = excluded.last RETURNING key`
-	updateHead = `UPDATE heads SET last = ? WHERE key = ?`
 )
 
-var (
-	insertEvents = newRowsInsert(`INSERT INTO events (place, epoch, time, conversation, change_seq, data) VALUES `, 6)
-	insertKeys   = newRowsInsert(`INSERT INTO event_keys (key, pos) VALUES `, 2)
-)
-
-// maxKnownKeys bounds how many numbers of keys are remembered.
-const maxKnownKeys = 1 << 16
+var insertEvents = newRowsInsert(`INSERT INTO events (place, epoch, time, conversation, change_seq, data) VALUES `, 6)
 
 // appender gives events their places in the logs. It belongs to the writer's
 // goroutine: what it knows of the heads is as of the transaction under way.
@@ -45,8 +33,7 @@ type appender struct {
 	epoch parley.Epoch
 
 	logs    map[parley.OrgID]*orgLog
-	numbers int64            // the last that was given to a log; 0 where that is not known
-	keys    map[logKey]int64 // numbers of keys that are committed
+	numbers int64 // the last that was given to a log; 0 where that is not known
 
 	pending []pendingEvent // of the transaction under way
 	stored  int            // how many of them are in the table
@@ -75,10 +62,7 @@ type logKey struct {
 }
 
 func newAppender(ctx context.Context, s *stmts, epoch parley.Epoch) *appender {
-	return &appender{
-		ctx: ctx, stmts: s, epoch: epoch,
-		logs: map[parley.OrgID]*orgLog{}, keys: map[logKey]int64{},
-	}
+	return &appender{ctx: ctx, stmts: s, epoch: epoch, logs: map[parley.OrgID]*orgLog{}}
 }
 
 // append gives an event its place.
@@ -152,7 +136,6 @@ func (a *appender) rollback(mark int) {
 // it was committed is for the file to say.
 func (a *appender) reset() {
 	clear(a.logs)
-	clear(a.keys)
 	a.numbers = 0
 	a.forget(0)
 }
@@ -182,8 +165,7 @@ func (a *appender) keep(args []any) {
 	a.args = args[:0]
 }
 
-// flush writes, before the commit, the events that wait, their keys and the heads:
-// those once per key, however many events the transaction has.
+// flush writes, before the commit, the events that wait, and the ends of their logs.
 func (a *appender) flush() error {
 	if len(a.pending) == 0 {
 		return nil
@@ -191,24 +173,11 @@ func (a *appender) flush() error {
 	if err := a.store(); err != nil {
 		return translate(err)
 	}
-	places := make(map[logKey][]uint64, 4)
 	first := make(map[parley.OrgID]uint64, 1)
-	var keys []string
 	for _, p := range a.pending {
-		keys = p.event.Keys(keys[:0])
-		for _, k := range keys {
-			key := logKey{p.event.Org, k}
-			at := places[key]
-			if n := len(at); n == 0 || at[n-1] != p.at.Offset { // a principal may be named twice in an event's targets
-				places[key] = append(at, p.at.Offset)
-			}
-		}
 		if _, ok := first[p.event.Org]; !ok {
 			first[p.event.Org] = p.at.Offset
 		}
-	}
-	if err := a.flushKeys(places); err != nil {
-		return translate(err)
 	}
 	for org, offset := range first {
 		if err := a.flushLog(org, offset); err != nil {
@@ -216,37 +185,6 @@ func (a *appender) flush() error {
 		}
 	}
 	return nil
-}
-
-func (a *appender) flushKeys(places map[logKey][]uint64) error {
-	args := a.args[:0]
-	for k, offsets := range places {
-		number, err := a.moveHead(k, offsets[len(offsets)-1])
-		if err != nil {
-			return err
-		}
-		for _, offset := range offsets {
-			args = append(args, number, int64(offset))
-		}
-	}
-	_, err := insertKeys.exec(a.ctx, a.stmts, args)
-	a.keep(args)
-	return err
-}
-
-// moveHead notes the last offset of a key, and returns the key's number.
-func (a *appender) moveHead(k logKey, last uint64) (number int64, err error) {
-	if number = a.keys[k]; number != 0 {
-		return number, a.exec(updateHead, int64(last), number)
-	}
-	if err = one(a.ctx, a.stmts, upsertHead, []any{string(k.org), k.key, int64(last)}, &number); err != nil {
-		return 0, err
-	}
-	if len(a.keys) >= maxKnownKeys {
-		clear(a.keys)
-	}
-	a.keys[k] = number
-	return number, nil
 }
 
 // flushLog writes the end of an org's log, and the epoch where this opening has

@@ -28,7 +28,8 @@ type Config struct {
 	Synchronous Synchronous
 	// Exclusive takes the lock that a server holds for its life: there is one
 	// server to a file. Without it only credentials, principals and reads may be
-	// used beside a running server, never AppendEvent.
+	// used beside a running server, never AppendEvent; Replay, LastOffset and Search
+	// may miss there what the server has stored last.
 	Exclusive bool
 	// Readers is the number of connections for reads; 4 where zero.
 	Readers int

@@ -20,6 +20,18 @@ func (s *Store) Held() (inMemory, all int) {
 	return s.queue.held, len(s.queue.waiting)
 }
 
+// MaxBehind is how many events the index may lack.
+const MaxBehind = maxBehind
+
+// Waiting is how many events the index lacks.
+func (s *Store) Waiting(ctx context.Context) (n int) {
+	_ = s.writer.do(ctx, func(t *tx) error { n = t.w.keys.places; return nil })
+	return n
+}
+
+// Break has the transaction of an update fail.
+func Break(t parley.Tx) { t.(*tx).broken = parley.ErrUnavailable }
+
 // MaxWaiting is how many events Sequence keeps in memory.
 const MaxWaiting = maxWaiting
 
@@ -56,6 +68,9 @@ func SkipNumbers(t parley.Tx, n int64) error {
 // whether the index is in order.
 func (s *Store) IndexHolds(ctx context.Context, word string) (held bool, err error) {
 	var n int
+	if err := s.catchUp(ctx); err != nil {
+		return false, err
+	}
 	if err := s.readDB.QueryRow(`SELECT count(*) FROM search_data WHERE instr(block, CAST(? AS BLOB))`, word).Scan(&n); err != nil {
 		return false, err
 	}

@@ -66,10 +66,17 @@ func say(tx parley.Tx) (uint64, error) {
 		if err := tx.InsertConversation(c); err != nil {
 			return 0, err
 		}
+		ann := &parley.Membership{Org: "org", Conversation: killed, Principal: "ann", JoinedAt: time.Now(), From: 1, FromSeq: 1}
+		if err := tx.InsertMember(ann); err != nil {
+			return 0, err
+		}
 	}
 	c.Seq++
 	c.ChangeSeq++
-	m := &parley.Message{ID: parley.MessageID(uuid.Must(uuid.NewV7())), Conversation: killed, Seq: c.Seq, CreatedAt: time.Now()}
+	m := &parley.Message{
+		ID: parley.MessageID(uuid.Must(uuid.NewV7())), Conversation: killed, Seq: c.Seq, CreatedAt: time.Now(),
+		Content: fmt.Sprintf("word %d", c.Seq),
+	}
 	e := event(1)
 	e.Type, e.Conversation, e.ChangeSeq, e.Body = parley.MessageCreated, killed, c.ChangeSeq, &parley.MessageBody{Message: *m}
 	if err := tx.InsertMessage(m, "org"); err != nil {

@@ -166,7 +166,15 @@ func (s *Store) locate(ctx context.Context, org parley.OrgID, offset uint64) (at
 
 // LastOffset implements parley.Log.
 func (s *Store) LastOffset(ctx context.Context, org parley.OrgID, key string) (uint64, error) {
-	var last uint64
+	last, known := s.writer.keys.last(logKey{org, key})
+	if last != 0 {
+		return last, nil
+	}
+	if !known {
+		if err := s.catchUp(ctx); err != nil {
+			return 0, fmt.Errorf("last offset of %s: %w", org, err)
+		}
+	}
 	err := one(ctx, s.reads, selectLast, []any{string(org), key}, uintInto{&last})
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil

@@ -42,6 +42,11 @@ func (s *Store) Replay(ctx context.Context, q parley.ReplayQuery) ([]*parley.Eve
 	if q.All {
 		return s.replayAll(ctx, q)
 	}
+	if s.writer.keys.isBehind(q.Org, q.UpTo) {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, 0, fmt.Errorf("replay of %s: %w", q.Org, err)
+		}
+	}
 	m := merge{ctx: ctx, store: s, org: q.Org, upTo: q.UpTo, limit: q.Limit}
 	err := m.seed(&q)
 	var offsets []uint64

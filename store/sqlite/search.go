@@ -56,6 +56,11 @@ const searchTime = 25 * time.Millisecond
 // be shorter than its limit, or empty, and yet have a next one: the time it takes is
 // bounded. A cursor that it did not write is CodeInvalidArgument.
 func (s *Store) Search(ctx context.Context, q parley.SearchQuery) (hits []parley.SearchHit, next string, err error) {
+	if s.writer.index.behind.Load() {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, "", fmt.Errorf("search of %s: %w", q.Principal, err)
+		}
+	}
 	hits, next, err = s.search(ctx, q)
 	if err = s.readError(ctx, err); err != nil {
 		return nil, "", fmt.Errorf("search of %s: %w", q.Principal, err)

@@ -71,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("sqlite: open %s: %w", cfg.Path, translate(err))
 	}
 	s.reads = newStmts(s.readDB)
-	s.writer = newWriter(conn, newEpoch(), s.queue)
+	s.writer = newWriter(conn, newEpoch(), s.queue, cfg.Exclusive)
 	return s, nil
 }
 

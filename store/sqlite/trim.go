@@ -31,6 +31,11 @@ func (s *Store) TrimLog(ctx context.Context, before time.Time) (deleted int, err
 	if err = s.readError(ctx, err); err != nil {
 		return 0, fmt.Errorf("trim log: %w", err)
 	}
+	if len(orgs) > 0 {
+		if err := s.catchUp(ctx); err != nil {
+			return 0, fmt.Errorf("trim log: %w", err)
+		}
+	}
 	for _, org := range orgs {
 		for n := trimBatch; n == trimBatch; deleted += n {
 			err := s.writer.do(ctx, func(t *tx) (err error) {
@@ -77,13 +82,14 @@ func (t *tx) trim(org parley.OrgID, before time.Time) (n int, err error) {
 }
 
 // old reads the first events of a log that are from before a time, a batch of them.
+// What waits for the index stays: its keys would come when it is gone.
 func (t *tx) old(org parley.OrgID, before time.Time) (old []eventRow, err error) {
-	younger := false
+	younger, complete := false, t.w.keys.complete(org)
 	err = t.each(selectOld, []any{string(org), trimBatch}, func(r row) error {
 		var e eventRow
 		var at int64
 		err := r.Scan(uintInto{(*uint64)(&e.at.Epoch)}, uintInto{&e.at.Offset}, &at, &e.data)
-		if younger = younger || at >= micros(before); !younger {
+		if younger = younger || at >= micros(before) || e.at.Offset > complete; !younger {
 			old = append(old, e)
 		}
 		return err

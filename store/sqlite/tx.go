@@ -23,7 +23,7 @@ type tx struct {
 
 // run runs fn and keeps or undoes what it wrote.
 func (t *tx) run(fn func(*tx) error) error {
-	t.mark, t.noted = t.w.log.mark(), t.w.index.mark()
+	t.mark, t.noted = t.w.log.mark(), t.w.index.noted()
 	err := t.call(fn)
 	t.over = true
 	switch {

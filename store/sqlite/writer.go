@@ -32,10 +32,14 @@ type writer struct {
 	conn  *sql.Conn
 	stmts *stmts
 	log   *appender
+	keys  *keyIndex
 	index *indexer
 	queue *queue
 	batch []*request
-	turn  turn
+	// wanted is whether the transaction under way is to bring the indexes up to what
+	// was committed before it.
+	wanted bool
+	turn   turn
 }
 
 // request is one update on its way through the writer.
@@ -54,7 +58,9 @@ const (
 	abandoned
 )
 
-func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
+// newWriter makes the writer of a connection. recover has it look for what a crash
+// has left to be indexed.
+func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue, recover bool) *writer {
 	w := &writer{
 		requests: make(chan *request, maxGroup),
 		done:     make(chan struct{}),
@@ -67,7 +73,8 @@ func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue) *writer {
 		free:     sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }},
 	}
 	w.log = newAppender(w.ctx, w.stmts, epoch)
-	w.index = &indexer{ctx: w.ctx, stmts: w.stmts}
+	w.keys = newKeyIndex(w.ctx, w.stmts, recover)
+	w.index = newIndexer(w.ctx, w.stmts, recover)
 	go w.run()
 	return w
 }
@@ -144,7 +151,16 @@ func (w *writer) run() {
 		w.gather(r)
 		w.commit()
 	}
+	w.settle()
 	finished = true
+}
+
+// settle leaves nothing behind that the indexes lack.
+func (w *writer) settle() {
+	if w.keys.places > 0 || len(w.index.waiting) > 0 {
+		w.wanted = true
+		w.transact()
+	}
 }
 
 // await lets those go first who are about to send, as long as more come: woken by
@@ -186,9 +202,13 @@ func (w *writer) gather(first *request) {
 
 // commit runs the batch in one transaction and answers its requests.
 func (w *writer) commit() {
-	if len(w.batch) == 0 {
-		return
+	if len(w.batch) > 0 {
+		w.wanted = false
+		w.transact()
 	}
+}
+
+func (w *writer) transact() {
 	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
 		w.giveUp(err)
 		return
@@ -201,11 +221,7 @@ func (w *writer) commit() {
 			return
 		}
 	}
-	if err := w.log.flush(); err != nil {
-		w.giveUp(err)
-		return
-	}
-	if err := w.index.flush(); err != nil {
+	if err := w.flush(); err != nil {
 		w.giveUp(err)
 		return
 	}
@@ -213,8 +229,23 @@ func (w *writer) commit() {
 		w.giveUp(err)
 		return
 	}
-	w.queue.add(w.log.committed())
+	done := w.log.committed()
+	w.keys.committed(done)
+	w.index.committed()
+	w.queue.add(done)
 	w.answer()
+}
+
+// flush writes what the updates of the batch have left to the end. What the indexes
+// may have to recover is as the last commit left it: they come first.
+func (w *writer) flush() error {
+	if err := w.keys.flush(w.log.pending, w.wanted); err != nil {
+		return err
+	}
+	if err := w.index.flush(w.wanted); err != nil {
+		return err
+	}
+	return w.log.flush()
 }
 
 // giveUp rolls the transaction back and answers every request that had not
@@ -222,7 +253,8 @@ func (w *writer) commit() {
 func (w *writer) giveUp(err error) {
 	_ = w.exec(`ROLLBACK`) // fails where SQLite rolled back by itself
 	w.log.reset()
-	w.index.rollback(0)
+	w.keys.reset()
+	w.index.reset()
 	err = fmt.Errorf("sqlite: commit: %w", err)
 	for _, r := range w.batch {
 		if r.err == nil {
