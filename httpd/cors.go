@@ -14,7 +14,9 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	h := w.Header()
-	h["Vary"] = varyOrigin
+	if origin != "" || r.Method != http.MethodPost { // no cache keeps an answer to a POST
+		h["Vary"] = varyOrigin
+	}
 	if origin == "" {
 		return true
 	}

@@ -64,7 +64,9 @@ func (s *Server) middleware(next http.Handler) http.Handler {
 		x := &exchange{ResponseWriter: w}
 		h := w.Header()
 		h[headerRequestID] = []string{newRequestID()}
-		h["Referrer-Policy"] = noReferrer
+		if r.Method != http.MethodPost { // an answer to a POST is data: it refers to nothing
+			h["Referrer-Policy"] = noReferrer
+		}
 		h["X-Content-Type-Options"] = noSniff
 		defer func() { s.account(x, r, time.Since(start)) }()
 		defer s.recover(x, r)

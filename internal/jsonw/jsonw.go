@@ -64,10 +64,24 @@ func String(dst []byte, s string) []byte {
 // "2026-11-21T16:30:00.000Z", one width for every time, so that text order is
 // time order.
 func Time(dst []byte, t time.Time) []byte {
-	dst = append(dst, '"')
-	dst = t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	return append(dst, '"')
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, `"2006-01-02T15:04:05.000Z"`)
+	}
+	hour, minute, second := t.Clock()
+	dst = pair(pair(append(dst, '"'), year/100), year%100)
+	dst = pair(append(dst, '-'), int(month))
+	dst = pair(append(dst, '-'), day)
+	dst = pair(append(dst, 'T'), hour)
+	dst = pair(append(dst, ':'), minute)
+	dst = pair(append(dst, ':'), second)
+	ms := t.Nanosecond() / 1e6
+	return append(pair(append(dst, '.', '0'+byte(ms/100)), ms%100), 'Z', '"')
 }
+
+// pair appends a number of two digits.
+func pair(dst []byte, n int) []byte { return append(dst, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // Uint appends a number.
 func Uint(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }
