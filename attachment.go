@@ -58,17 +58,12 @@ type File struct {
 func (a *Attachment) File() File { return File{a.ID, a.Name, a.ContentType, a.Size} }
 
 // DefaultAttachmentTypes are the content types that may be uploaded where nothing
-// else is configured; "image/*" is all of that type.
+// else is configured. One that ends with * is all that begin like it.
 func DefaultAttachmentTypes() []string {
 	return []string{
-		"image/*", "audio/*", "video/*", "text/plain", "text/csv", "text/markdown",
-		"application/pdf", "application/json", "application/zip", "application/gzip", "application/octet-stream",
-		"application/rtf", "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint",
-		"application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-		"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-		"application/vnd.openxmlformats-officedocument.presentationml.presentation",
-		"application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.spreadsheet",
-		"application/vnd.oasis.opendocument.presentation",
+		"image/*", "audio/*", "video/*", "text/plain", "text/csv", "text/markdown", "application/pdf", "application/json",
+		"application/zip", "application/gzip", "application/rtf", "application/msword", "application/vnd.*",
+		"application/octet-stream",
 	}
 }
 

@@ -40,6 +40,7 @@ type App struct {
 	keys     *auth.Keys
 	store    parley.Store
 	bus      *natsbus.Bus
+	blobs    parley.Blobs // nil: no attachments
 	auth     *auth.Authenticator
 	engine   *engine.Engine
 	relay    *relay.Relay
@@ -84,6 +85,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if a.auth, err = a.openAuth(a.store, a.keys); err != nil {
 		return err
 	}
+	if a.blobs, err = a.openBlobs(ctx); err != nil {
+		return oneLine{fmt.Errorf("open the attachments: %w", err)}
+	}
 	if a.bus, err = a.openBus(ctx); err != nil {
 		return oneLine{fmt.Errorf("open the bus: %w", err)}
 	}
@@ -123,7 +127,7 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster, users *directory
 		Store: a.store, Bus: a.bus, RunLog: runLog, IDs: ids{}, Limits: a.cfg.Limits, Node: a.node,
 		// One server to a SQLite file: whoever else owned a run is dead.
 		Solo: a.cfg.StoreURL == "", Committed: a.relay.Poke, Agents: agent.Principals(members...),
-		EphemeralTypes: a.cfg.EphemeralTypes, Logger: a.log,
+		Blobs: a.blobs, AttachmentTypes: a.cfg.AttachmentTypes, EphemeralTypes: a.cfg.EphemeralTypes, Logger: a.log,
 	})
 	a.worker = agent.New(agent.Config{Store: a.store, Bus: a.bus, Engine: a.engine, Agents: members, Logger: a.log})
 	spoken := dialects()
@@ -144,7 +148,7 @@ func (a *App) build(runLog parley.RunLog, roster parley.Roster, users *directory
 		Engine: a.engine, Auth: a.auth, Store: a.store, Chat: chat.New(),
 		Mint:     func(p *parley.Principal) (string, time.Time, error) { return a.keys.MintMessaging(p, 0) },
 		MintUser: a.mintUser, Listening: a.hub.Listening, Presence: a.presence.Of, Say: a.presence.Say, Limits: a.cfg.Limits,
-		Directory: users, People: a.store, Agents: agent.Principals(members...),
+		Directory: users, People: a.store, Agents: agent.Principals(members...), Attachments: a.attachments(),
 		Sockets:        a.conns.Doors(),
 		AllowedOrigins: a.cfg.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies, PublicURL: a.cfg.PublicURL,
 		Ready: a.Ready, FailedAuth: failures, Logger: a.log, Metrics: a.metrics,

@@ -89,6 +89,16 @@ func TestAStartThatFailsSaysWhyAndClosesEverything(t *testing.T) {
 			func(_ *testing.T, cfg *config.Config) { cfg.NATSListen, cfg.NATSTokenFile = nobody, file+"1" },
 			"open the bus: nats_token_file: read secret: open " + file + "1",
 		},
+		"the bucket's secret is not there": {
+			func(_ *testing.T, cfg *config.Config) { cfg.Attachments, cfg.S3.SecretFile = "s3", file+"1" },
+			"open the attachments: s3_secret_file: read secret: open " + file + "1",
+		},
+		"the object store is away": {
+			func(_ *testing.T, cfg *config.Config) {
+				cfg.Attachments, cfg.S3 = "s3", config.S3{Endpoint: "http://" + nobody, Bucket: "files", AccessKey: "a", SecretFile: file}
+			},
+			"open the attachments: s3: look for bucket files: ",
+		},
 		"an issuer's secret is not there": {
 			func(_ *testing.T, cfg *config.Config) {
 				cfg.Issuers = []config.Issuer{{Name: "acme", SecretFile: file + "1"}}

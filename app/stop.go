@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -123,6 +124,9 @@ func (a *App) close(ctx context.Context) {
 		a.stopRelay()
 	}
 	a.wg.Wait()
+	if c, ok := a.blobs.(io.Closer); ok {
+		_ = c.Close()
+	}
 	if a.stopSharing != nil {
 		a.stopSharing()
 	}

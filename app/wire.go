@@ -15,6 +15,8 @@ import (
 	"github.com/parley-chat/parley/agent"
 	"github.com/parley-chat/parley/agent/demo"
 	"github.com/parley-chat/parley/auth"
+	"github.com/parley-chat/parley/blob/dir"
+	"github.com/parley-chat/parley/blob/s3"
 	"github.com/parley-chat/parley/bus/natsbus"
 	"github.com/parley-chat/parley/config"
 	"github.com/parley-chat/parley/dialect/bot"
@@ -22,6 +24,7 @@ import (
 	"github.com/parley-chat/parley/dialect/events"
 	"github.com/parley-chat/parley/dialect/topics"
 	"github.com/parley-chat/parley/directory"
+	"github.com/parley-chat/parley/httpd"
 	"github.com/parley-chat/parley/store/postgres"
 	"github.com/parley-chat/parley/store/sqlite"
 )
@@ -108,6 +111,49 @@ func serversOf(urls string) string {
 		}
 	}
 	return strings.Join(hosts, ", ")
+}
+
+// openBlobs opens the place of attachments that the configuration names; nil where
+// there are none.
+func (a *App) openBlobs(ctx context.Context) (parley.Blobs, error) {
+	switch a.cfg.Attachments {
+	case "off":
+		return nil, nil
+	case "s3":
+		return a.openBucket(ctx)
+	}
+	root := a.cfg.AttachmentsDir
+	if root == "" {
+		root = filepath.Join(a.cfg.Data, "attachments")
+	}
+	d, err := dir.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (a *App) openBucket(ctx context.Context) (parley.Blobs, error) {
+	c := a.cfg.S3
+	secret, err := config.ReadSecret(c.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("s3_secret_file: %w", err)
+	}
+	b, err := s3.Open(ctx, s3.Config{
+		Endpoint: c.Endpoint, Bucket: c.Bucket, Region: c.Region, AccessKey: c.AccessKey, SecretKey: string(secret), PathStyle: c.PathStyle,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// attachments is what the doors need of attachments; nil where there are none.
+func (a *App) attachments() *httpd.Attachments {
+	if a.blobs == nil {
+		return nil
+	}
+	return &httpd.Attachments{Blobs: a.blobs, Upload: a.engine.Upload, Key: a.keys.Derive("attachment urls")}
 }
 
 func (a *App) openAuth(store parley.Store, keys *auth.Keys) (*auth.Authenticator, error) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -131,6 +132,16 @@ func syncDir(dir string) error {
 // ID is the key's fingerprint, the JWK thumbprint of RFC 7638, and the `kid` of
 // the tokens it signs.
 func (k *Keys) ID() string { return k.id }
+
+// Derive makes a secret of 32 bytes for one purpose. It is the same wherever the
+// signing key is, and tells nothing of that key or of other purposes' secrets.
+func (k *Keys) Derive(purpose string) []byte {
+	secret, err := hkdf.Key(sha256.New, k.private.Seed(), nil, "parley "+purpose, 32)
+	if err != nil { // a hash that gives no 32 bytes
+		panic(err)
+	}
+	return secret
+}
 
 // Public is the public half, for those who want to verify tokens themselves.
 func (k *Keys) Public() ed25519.PublicKey { return k.public }

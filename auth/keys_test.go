@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -122,4 +123,31 @@ func otherKey(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// Secrets for other purposes are the same wherever the key is, and others for
+// another purpose or key.
+func TestDerivedSecrets(t *testing.T) {
+	dir := t.TempDir()
+	seen := map[string]string{}
+	for name, from := range map[string]string{"a": dir, "b": t.TempDir()} {
+		for _, purpose := range []string{"one", "other"} {
+			k, err := OpenKeys(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := LoadKeys(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret := k.Derive(purpose)
+			if len(secret) != 32 || !bytes.Equal(secret, again.Derive(purpose)) {
+				t.Errorf("%s %s: %d bytes, or not the same again", name, purpose, len(secret))
+			}
+			if of := seen[string(secret)]; of != "" {
+				t.Errorf("%s %s has the secret of %s", name, purpose, of)
+			}
+			seen[string(secret)] = name + " " + purpose
+		}
+	}
 }

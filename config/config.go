@@ -41,6 +41,11 @@ type Config struct {
 	Directory  bool // the built-in users
 	OpenSignup bool // anybody may become one
 
+	Attachments     string // directory, s3 or off
+	AttachmentsDir  string // empty: attachments in Data
+	AttachmentTypes []string
+	S3              S3
+
 	DemoAgent      bool
 	EphemeralTypes []string // custom event types that are never stored
 	DrainTimeout   time.Duration
@@ -60,12 +65,21 @@ type Issuer struct {
 	Audience   string // empty: parley
 }
 
+// S3 is the bucket of attachments.
+type S3 struct {
+	Endpoint, Bucket, Region string
+	AccessKey, SecretFile    string
+	PathStyle                bool
+}
+
 // Default returns the documented defaults.
 func Default() *Config {
 	c := &Config{
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090", Data: "./parley-data", Org: "org_demo",
-		SQLiteSynchronous: "full", Directory: true, DemoAgent: true, DrainTimeout: 10 * time.Second,
-		LogLevel: slog.LevelInfo, LogFormat: "text", Limits: parley.DefaultLimits(),
+		SQLiteSynchronous: "full", Directory: true, DemoAgent: true,
+		Attachments: "directory", AttachmentTypes: parley.DefaultAttachmentTypes(), S3: S3{PathStyle: true},
+		DrainTimeout: 10 * time.Second,
+		LogLevel:     slog.LevelInfo, LogFormat: "text", Limits: parley.DefaultLimits(),
 		sources: map[string]string{},
 	}
 	c.settings = settingsOf(c)

@@ -188,6 +188,15 @@ func (c *Config) check() error {
 	if c.NATSCredentials != "" && c.NATSURL == "" {
 		bad("nats_credentials", "nats_url is missing")
 	}
+	if c.Attachments == "s3" {
+		for _, s := range [...][2]string{
+			{"s3_endpoint", c.S3.Endpoint}, {"s3_bucket", c.S3.Bucket}, {"s3_access_key", c.S3.AccessKey}, {"s3_secret_file", c.S3.SecretFile},
+		} {
+			if s[1] == "" {
+				bad("attachments", "%s is missing", s[0])
+			}
+		}
+	}
 	if l := c.Limits; l.DrainBytes < l.FrameBytes {
 		bad("limits.drain_bytes", "%s is less than limits.frame_bytes, %s", formatSize(l.DrainBytes), formatSize(l.FrameBytes))
 	}

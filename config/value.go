@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net"
 	"net/netip"
 	"net/url"
@@ -258,6 +259,17 @@ func eventTypes(p *[]string) value {
 			return "", fmt.Errorf("%q is a built-in event type; whether it is stored is not a setting", s)
 		}
 		return s, nil
+	}, func(s string) string { return s })
+}
+
+func mediaTypes(p *[]string) value {
+	return list("TYPE", p, func(s string) (string, error) {
+		media, params, err := mime.ParseMediaType(s)
+		kind, sub, ok := strings.Cut(media, "/")
+		if err != nil || !ok || kind == "" || sub == "" || len(params) > 0 || kind == "*" && sub != "*" {
+			return "", fmt.Errorf("%q is not a content type such as image/png or image/*", s)
+		}
+		return media, nil
 	}, func(s string) string { return s })
 }
 

@@ -107,11 +107,12 @@ func misleading(r rune) bool {
 func (e *Engine) mediaType(text string) (string, error) {
 	media, _, err := mime.ParseMediaType(text)
 	kind, sub, ok := strings.Cut(media, "/")
-	if err != nil || !ok || kind == "" || sub == "" || kind == "*" || sub == "*" || len(media) > maxContentType {
+	if err != nil || !ok || kind == "" || sub == "" || strings.Contains(media, "*") || len(media) > maxContentType {
 		return "", invalid("content_type", "content_type is not a content type such as image/png")
 	}
 	for _, may := range e.cfg.AttachmentTypes {
-		if may == media || may == kind+"/*" || may == "*/*" {
+		begins, any := strings.CutSuffix(may, "*")
+		if may == media || any && strings.HasPrefix(media, begins) || may == "*/*" {
 			return media, nil
 		}
 	}

@@ -123,6 +123,31 @@ func TestWhatMayNotBeAnnounced(t *testing.T) {
 	w.refused(ann, good, parley.CodeForbidden)
 }
 
+func TestTypesThatAreTaken(t *testing.T) {
+	_, option := filing(t)
+	w := newWorld(t, option)
+	in := w.group()
+	begin := parley.BeginUpload{Conversation: in, Name: "a", Size: 1}
+	for _, c := range []struct {
+		may       []string
+		yes, none []string
+	}{
+		{nil, []string{"image/png", "IMAGE/PNG; q=1", "application/vnd.ms-excel", "text/plain"}, []string{"text/html", "application/javascript", "imagex/png"}},
+		{[]string{"image/png"}, []string{"image/png"}, []string{"image/gif", "text/plain"}},
+		{[]string{"*/*"}, []string{"text/html", "x/y"}, []string{"x", "*/*", "/", "a/"}},
+	} {
+		w.Engine = w.node("node-2", option, func(e *Config) { e.AttachmentTypes, e.Limits.UnsentAttachments = c.may, 100 })
+		for _, begin.ContentType = range c.yes {
+			if a := w.must(ann, begin).Attachment; strings.ContainsAny(a.ContentType, "; ") || a.ContentType != strings.ToLower(a.ContentType) {
+				t.Errorf("kept as %q", a.ContentType)
+			}
+		}
+		for _, begin.ContentType = range c.none {
+			w.refused(ann, begin, parley.CodeInvalidArgument)
+		}
+	}
+}
+
 func TestUploadsThatAreNotSentAreLimited(t *testing.T) {
 	_, option := filing(t)
 	w := newWorld(t, option, func(c *Config) { c.Limits.UnsentAttachments = 2 })

@@ -33,8 +33,8 @@ type Config struct {
 	Solo bool
 	// Blobs is where the bytes of attachments lie; nil: none are taken.
 	Blobs parley.Blobs
-	// AttachmentTypes are the content types that may be uploaded, "image/*" for all of
-	// a type; nil is parley.DefaultAttachmentTypes.
+	// AttachmentTypes are the content types that may be uploaded, spelled like
+	// parley.DefaultAttachmentTypes; nil is those.
 	AttachmentTypes []string
 	// Committed is called after each commit that held an event, and must not block
 	// (the relay's Poke); nil where nobody wants to know.

@@ -41,8 +41,9 @@ type Config struct {
 
 // Bucket is a parley.Blobs in a bucket.
 type Bucket struct {
-	cfg    Config
-	client *minio.Client
+	cfg       Config
+	client    *minio.Client
+	transport *http.Transport
 }
 
 var _ parley.Blobs = (*Bucket)(nil)
@@ -58,22 +59,36 @@ func Open(ctx context.Context, c Config) (*Bucket, error) {
 	if c.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
+	transport, err := minio.DefaultTransport(u.Scheme == "https")
+	if err != nil {
+		return nil, fmt.Errorf("s3: %w", err)
+	}
 	client, err := minio.New(u.Host, &minio.Options{
 		Creds:  credentials.NewStaticV4(c.AccessKey, c.SecretKey, ""),
-		Secure: u.Scheme == "https", Region: c.Region, BucketLookup: lookup, MaxRetries: 3,
+		Secure: u.Scheme == "https", Region: c.Region, BucketLookup: lookup, MaxRetries: 3, Transport: transport,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	b := &Bucket{c, client}
+	b := &Bucket{c, client, transport}
 	there, err := client.BucketExists(ctx, c.Bucket)
-	if err != nil {
-		return nil, fmt.Errorf("s3: look for bucket %s: %w", c.Bucket, translate(err))
+	switch {
+	case err != nil:
+		err = fmt.Errorf("s3: look for bucket %s: %w", c.Bucket, translate(err))
+	case !there:
+		err = fmt.Errorf("s3: there is no bucket %s", c.Bucket)
 	}
-	if !there {
-		return nil, fmt.Errorf("s3: there is no bucket %s", c.Bucket)
+	if err != nil {
+		_ = b.Close()
+		return nil, err
 	}
 	return b, nil
+}
+
+// Close lets go of the connections that nobody uses.
+func (b *Bucket) Close() error {
+	b.transport.CloseIdleConnections()
+	return nil
 }
 
 func (b *Bucket) key(id parley.AttachmentID) string { return b.cfg.Prefix + id.String() }

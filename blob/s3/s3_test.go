@@ -36,6 +36,7 @@ func open(t *testing.T, c s3.Config) *s3.Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = b.Close() })
 	return b
 }
 
