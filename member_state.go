@@ -137,10 +137,10 @@ func SpeakerOf(e *Event) PrincipalID {
 		return b.Agent
 	case *TaskDeltaBody:
 		return b.Agent
+	case *PresenceBody:
+		return b.Principal
 	case *CallBody:
-		if e.Type == CallStarted { // it does not ring
-			return b.Initiator
-		}
+		return b.Initiator // it does not ring, so that nothing becomes of it
 	}
 	return ""
 }

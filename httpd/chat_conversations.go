@@ -98,7 +98,7 @@ func (s *Server) describeOne(ctx context.Context, v *sight) (chatConversation, e
 		}
 		members = v.known(members)
 	}
-	shown := s.chatConversationOf(v.conversation, members, v.who.ID)
+	shown := s.chatConversationOf(v, members)
 	shown.setState(&v.state)
 	last, err := s.messages(ctx, v, 1, v.current(), 1, true)
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *Server) listParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(members, c.who.ID))
+	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(members, c.who.ID, v.blocks))
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,11 @@ func (s *Server) addParticipants(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(result.Members, c.who.ID))
+	blocks, err := s.blocks(c.ctx, c.who)
+	if err != nil {
+		return err
+	}
+	list, err := s.introduce(c.ctx, c.who.Org, s.chatParticipantsOf(result.Members, c.who.ID, blocks))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,6 +48,8 @@ type chatContact struct {
 	JobRole     *string            `json:"job_role"`
 	IsDefault   bool               `json:"is_default_agent"`
 	Language    *string            `json:"language"`
+
+	absent bool // when it was there is not shown
 }
 
 // chatParticipant is a member.
@@ -219,10 +222,11 @@ func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64) (map[
 	return m, nil
 }
 
-// chatParticipantsOf shows members to who.
-func (s *Server) chatParticipantsOf(members []parley.Membership, who parley.PrincipalID) []chatParticipant {
+// chatParticipantsOf shows members to who, and whom of them it does not block as
+// present.
+func (s *Server) chatParticipantsOf(members []parley.Membership, who parley.PrincipalID, blocks blocked) []chatParticipant {
 	list := make([]chatParticipant, len(members))
-	present := s.present(members, who)
+	present := s.present(members, who, blocks)
 	for i, m := range members {
 		list[i] = chatParticipant{
 			UserID: m.Principal, DisplayName: displayName(&m),
@@ -233,8 +237,9 @@ func (s *Server) chatParticipantsOf(members []parley.Membership, who parley.Prin
 }
 
 // present tells who of a conversation's members is online, as far as who may know:
-// those who are in it see one another, unless they are too many to be told of it.
-func (s *Server) present(members []parley.Membership, who parley.PrincipalID) map[parley.PrincipalID]parley.PresenceStatus {
+// those who are in it see one another, unless they are too many to be told of it, but
+// for whom they block.
+func (s *Server) present(members []parley.Membership, who parley.PrincipalID, blocks blocked) map[parley.PrincipalID]parley.PresenceStatus {
 	var ids []parley.PrincipalID
 	for i := range members {
 		if members[i].Open() {
@@ -244,7 +249,9 @@ func (s *Server) present(members []parley.Membership, who parley.PrincipalID) ma
 	if s.Presence == nil || !slices.Contains(ids, who) || len(ids) > s.Limits.PresenceMembers {
 		return nil
 	}
-	return s.Presence(members[0].Org, ids)
+	present := s.Presence(members[0].Org, ids)
+	maps.DeleteFunc(present, func(id parley.PrincipalID, _ parley.PresenceStatus) bool { return blocks[id] })
+	return present
 }
 
 // displayName is never empty: whoever was never seen is shown by its id.
@@ -262,7 +269,8 @@ func ofTwo(kind parley.ConversationKind) bool {
 
 // chatConversationOf shows a conversation to one of its members. Of the members
 // only those of a pair are looked at.
-func (s *Server) chatConversationOf(c *parley.Conversation, members []parley.Membership, who parley.PrincipalID) chatConversation {
+func (s *Server) chatConversationOf(sight *sight, members []parley.Membership) chatConversation {
+	c, who := sight.conversation, sight.who.ID
 	v := chatConversation{
 		ID: c.ID, Type: c.Kind, Name: orNull(c.Title), Description: orNull(c.Description), CreatedBy: c.CreatedBy,
 		Status: string(c.Status), LastActivity: stamp(c.LastActivity), SeqCounter: c.Seq, CreatedAt: stamp(c.CreatedAt),
@@ -270,12 +278,13 @@ func (s *Server) chatConversationOf(c *parley.Conversation, members []parley.Mem
 	if !ofTwo(c.Kind) {
 		return v
 	}
-	present := s.present(members, who)
+	present := s.present(members, who, sight.blocks)
 	for _, m := range members {
 		if m.Principal != who {
 			v.Contact = &chatContact{
 				UserID: m.Principal, DisplayName: displayName(&m), Status: orNull(string(present[m.Principal])),
 				IsAgent: m.Kind == parley.KindAgent, IsDefault: m.Principal == s.DefaultAgent,
+				absent: !sight.member() || sight.blocks[m.Principal],
 			}
 		}
 	}

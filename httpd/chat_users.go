@@ -46,7 +46,8 @@ type agentList struct {
 }
 
 // listUsers lists the people of the caller's org. Whether somebody is there, and
-// since when not, is shown of those who share a conversation with the caller.
+// since when not, is shown of those who share a conversation with the caller and whom it
+// does not block.
 func (s *Server) listUsers(c *call) error {
 	q, err := s.peopleQuery(c, parley.KindUser)
 	if err != nil {
@@ -83,10 +84,18 @@ func (s *Server) listAgents(c *call) error {
 	if err != nil {
 		return err
 	}
+	blocks, err := s.blocks(c.ctx, c.who)
+	if err != nil {
+		return err
+	}
 	status := s.statusOf(c.who.Org, idsOf(found))
 	list := agentList{Agents: []chatUser{}, NextCursor: next}
 	for i := range found {
-		list.Agents = append(list.Agents, s.chatUserOf(&found[i], status))
+		a := s.chatUserOf(&found[i], status)
+		if blocks[a.ID] {
+			a.Status, a.LastSeen = nil, nil
+		}
+		list.Agents = append(list.Agents, a)
 	}
 	return c.reply(http.StatusOK, list)
 }
@@ -155,8 +164,8 @@ func named(name, prefix string) bool {
 	return strings.Contains(" "+strings.ToLower(name), " "+strings.ToLower(prefix))
 }
 
-// near lists those of a page who share a conversation with the caller, and the
-// caller.
+// near lists those of a page whose presence the caller is shown: who shares a
+// conversation with it and is not blocked by it, and the caller.
 func (s *Server) near(ctx context.Context, who *parley.Principal, page []parley.Person) ([]parley.PrincipalID, error) {
 	near := []parley.PrincipalID{who.ID}
 	if len(page) == 0 || s.People == nil {
@@ -166,8 +175,14 @@ func (s *Server) near(ctx context.Context, who *parley.Principal, page []parley.
 	if err != nil {
 		return nil, err
 	}
+	blocks, err := s.blocks(ctx, who)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range peers {
-		near = append(near, p.Principal)
+		if !blocks[p.Principal] {
+			near = append(near, p.Principal)
+		}
 	}
 	return near, nil
 }
@@ -254,7 +269,10 @@ func (s *Server) introduceContacts(ctx context.Context, org parley.OrgID, list [
 		}
 		p := known[v.UserID]
 		v.DisplayName = cmp.Or(p.Name, v.DisplayName)
-		v.AvatarURL, v.Bio, v.LastSeen = orNull(p.AvatarURL), orNull(p.Bio), stampOrNull(p.LastSeen)
+		v.AvatarURL, v.Bio = orNull(p.AvatarURL), orNull(p.Bio)
+		if !v.absent {
+			v.LastSeen = stampOrNull(p.LastSeen)
+		}
 		v.JobRole, v.Language = orNull(p.JobTitle), orNull(p.Language)
 	}
 	return nil

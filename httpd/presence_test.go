@@ -3,6 +3,7 @@ package httpd_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/parley-chat/parley"
@@ -45,6 +46,42 @@ func TestWherePresenceIsNotKeptNothingCanBeSaid(t *testing.T) {
 	h := open(t, func(c *httpd.Config) { c.Say = nil })
 	if a := h.send("POST", "/v1/chat/presence", "ada", `{"status":"away"}`, nil); a.status != 503 {
 		t.Errorf("%d %s", a.status, a.text)
+	}
+}
+
+// Whom one blocks one is not shown as present anywhere; the one who is blocked is told
+// nothing of it and sees what it saw.
+func TestThePresenceOfWhomOneBlocksIsNotShown(t *testing.T) {
+	people := presence.New(presence.Config{})
+	h := open(t, func(c *httpd.Config) { c.Presence, c.Say = people.Of, people.Say })
+	h.must("POST", "/v1/chat/conversations", "ada", `{"type":"direct","participant_ids":["bob"]}`)
+	group := h.group("bob")
+	for _, id := range []string{"ada", "bob"} {
+		people.Joined(everybody()[id])
+	}
+	paths := []string{
+		"/v1/chat/conversations", "/v1/chat/conversations/" + group + "/participants", "/v1/chat/users",
+	}
+	online := func(who string) (n int) {
+		t.Helper()
+		for _, path := range paths {
+			n += strings.Count(h.must("GET", path, who, "").text, `"status":"online"`)
+		}
+		return n
+	}
+	before := []int{online("ada"), online("bob")}
+	if before[0] != 4 || before[1] != 4 {
+		t.Fatalf("they see one another %v times", before)
+	}
+	h.must("POST", "/v1/chat/users/bob/block", "ada", "")
+	if got := online("ada"); got != 2 {
+		t.Errorf("ada sees %d who are online, want herself twice", got)
+	}
+	if got := online("bob"); got != before[1] {
+		t.Errorf("bob, who is blocked, sees %d, and saw %d", got, before[1])
+	}
+	if text := h.must("GET", "/v1/chat/users", "ada", "").text; strings.Count(text, `"last_seen":null`) < 1 {
+		t.Errorf("ada is shown when bob was there: %s", text)
 	}
 }
 

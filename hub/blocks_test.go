@@ -237,3 +237,29 @@ func TestTheCursorMovesPastAnEndThatIsKeptBack(t *testing.T) {
 		ada.expect("CursorMoved at 5")
 	})
 }
+
+// That whom one blocks comes or goes is not told to one, on any device; to the others
+// it is, and the one who is blocked is told of its owner.
+func TestThePresenceOfTheBlockedIsNotTold(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		listen := func(who parley.PrincipalID) *ear {
+			e := w.attach(func(c *ListenerConfig) { c.Principal = user(who) })
+			e.Subscribe(&parley.Subscribe{Interest: parley.Interest{Channels: []string{parley.ChannelConversation}}}, nil)
+			return e
+		}
+		ada, bob := listen("ada"), listen("bob")
+		there := func(who parley.PrincipalID, targets ...parley.PrincipalID) {
+			w.tellLive(&parley.Event{
+				Type: parley.PresenceChanged, Class: parley.Ephemeral, Actor: who, Targets: targets,
+				Body: &parley.PresenceBody{Principal: who, Status: parley.PresenceOnline, Shared: talk()},
+			})
+		}
+		w.tell(blocked("ada", "bob"))
+		there("bob", "ada")
+		there("agent", "ada", "bob")
+		there("ada", "bob")
+		ada.expect("2 principal.blocked", "presence.changed")
+		bob.expect("presence.changed", "presence.changed")
+	})
+}

@@ -119,8 +119,8 @@ func TestATaskIsFollowedByItsID(t *testing.T) {
 	})
 }
 
-// On the chat surface a socket that asked for nothing hears what is its own and that a
-// call rings, unless whom it blocks rings; one that asked hears it once.
+// On the chat surface a socket that asked for nothing hears what is its own, that a call
+// rings and what becomes of it, unless whom it blocks rings; one that asked hears it once.
 func TestTheChatSurfaceRingsUnasked(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -158,11 +158,13 @@ func TestTheChatSurfaceRingsUnasked(t *testing.T) {
 			asked, unasked, stranger int
 		}{
 			{call(parley.CallStarted), 1, 1, 0},
-			{call(parley.CallEnded), 1, 0, 0},
+			{call(parley.CallAnswered), 1, 1, 0},
+			{call(parley.CallEnded), 1, 1, 0},
 			{reacted("ada"), 1, 0, 0},
 			{own("bob", parley.MemberMuted, &parley.MemberStateBody{Conversation: talk()}), 0, 1, 0},
 			{blocked("bob", "ada"), 0, 1, 0},
 			{call(parley.CallStarted), 1, 0, 0},
+			{call(parley.CallEnded), 1, 0, 0},
 		} {
 			w.tell(tc.event)
 			if a, u, s := asked(), unasked(), stranger(); a != tc.asked || u != tc.unasked || s != tc.stranger {

@@ -18,7 +18,7 @@ func (f *feed) resolve(en *entry, m *members, hear func(*Listener, parley.View))
 		f.resolveMembers(en, m, hear)
 	case len(e.Targets) > 0:
 		for _, target := range e.Targets {
-			if p := f.persons[target]; p != nil {
+			if p := f.persons[target]; p != nil && !p.shuns(e) {
 				for _, l := range p.listeners {
 					f.consider(l, en, named, hear)
 				}

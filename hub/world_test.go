@@ -113,27 +113,25 @@ func (w *world) say(text string) {
 // typing tells that bob types in a conversation.
 func (w *world) typing(in parley.ConversationID) {
 	e := &parley.Event{
-		Org: testOrg, Type: parley.TypingStarted, Class: parley.Ephemeral, Conversation: in,
-		Channel: parley.ChannelConversation, Body: &parley.TypingBody{Principal: "bob"},
+		Type: parley.TypingStarted, Class: parley.Ephemeral, Conversation: in, Body: &parley.TypingBody{Principal: "bob"},
 	}
 	if c := w.store.conversations[in]; c != nil {
 		e.ChangeSeq = c.ChangeSeq
 	}
-	data, err := parley.MarshalEvent(e)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, n := range w.nodes {
-		n.bus.put(&n.bus.live, data)
-	}
-	w.deliver(w.nodes...)
+	w.tellLive(e)
 }
 
 func (w *world) live(t parley.EventType, body parley.Body) {
-	e := &parley.Event{Org: testOrg, Type: t, Class: parley.RunLogged, Conversation: talk(), Channel: parley.ChannelConversation, Body: body}
+	e := &parley.Event{Type: t, Class: parley.RunLogged, Conversation: talk(), Body: body}
 	if w.run != nil {
 		e.ChangeSeq = w.run.row.ChangeSeq
 	}
+	w.tellLive(e)
+}
+
+// tellLive tells what is not stored to all nodes.
+func (w *world) tellLive(e *parley.Event) {
+	e.Org, e.Channel = testOrg, parley.ChannelConversation
 	data, err := parley.MarshalEvent(e)
 	if err != nil {
 		w.t.Fatal(err)
