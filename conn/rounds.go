@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"sync"
+
+	"github.com/parley-chat/parley/internal/turn"
 )
 
 // rounds write to the Conns that are owed something, one after the other: while
@@ -18,8 +20,8 @@ type rounds struct {
 
 func newRounds() *rounds { return &rounds{some: make(chan struct{}, 1)} }
 
-// turn is how many Conns a worker takes at once.
-const turn = 32
+// atOnce is how many Conns a worker takes at once.
+const atOnce = 32
 
 // add has a claimed Conn written to when its turn comes.
 func (r *rounds) add(c *Conn) {
@@ -40,7 +42,7 @@ func (r *rounds) signal() {
 }
 
 // take moves the next to list, and has another worker look where there are more.
-func (r *rounds) take(list *[turn]*Conn) (n int) {
+func (r *rounds) take(list *[atOnce]*Conn) (n int) {
 	r.mu.Lock()
 	waiting := r.queue[r.head:]
 	n = copy(list[:], waiting)
@@ -64,7 +66,9 @@ func (r *rounds) take(list *[turn]*Conn) (n int) {
 // run is one worker.
 func (r *rounds) run(ctx context.Context) {
 	w := newDirect()
-	var list [turn]*Conn
+	others := turn.New()
+	defer others.Close()
+	var list [atOnce]*Conn
 	for {
 		select {
 		case <-r.some:
@@ -78,7 +82,7 @@ func (r *rounds) run(ctx context.Context) {
 				c.write(w, false)
 			}
 			// Others run now: those who bring what is to be written, above all.
-			runtime.Gosched()
+			others.Give()
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	parley "github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/turn"
 )
 
 // feed applies one org's log on this node, serially. Everything below the
@@ -57,6 +58,7 @@ type feed struct {
 	serial  uint64   // counts them
 	called  []*group // what it is called by
 	telling telling
+	turns   *turn.Turn   // given to others meanwhile; nil until many hear something
 	woken   []*Listener  // are owed something since the loop last flushed
 	owing   atomic.Int64 // those whose writers were told to come and have not; anyone's
 	arenas  [maxDialects][parley.Views]arena
@@ -93,6 +95,7 @@ func newFeed(h *Hub, org parley.OrgID) *feed {
 func (f *feed) start() {
 	defer f.h.wg.Done()
 	defer close(f.done)
+	defer f.endTurns()
 	stop, err := f.open()
 	f.err = err
 	close(f.ready)

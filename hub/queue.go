@@ -1,9 +1,8 @@
 package hub
 
 import (
-	"runtime"
-
 	parley "github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/turn"
 )
 
 // item is one thing owed to a listener, in the order of a queue.
@@ -284,7 +283,22 @@ func (f *feed) flushMeanwhile() {
 		return
 	}
 	f.see(max(1, len(f.woken)/f.h.processors))
-	runtime.Gosched()
+	f.giveTurn()
+}
+
+// giveTurn lets other goroutines run, those who have something to read too: they
+// bring what goes out together with this.
+func (f *feed) giveTurn() {
+	if f.turns == nil {
+		f.turns = turn.New()
+	}
+	f.turns.Give()
+}
+
+func (f *feed) endTurns() {
+	if f.turns != nil {
+		f.turns.Close()
+	}
 }
 
 // see writes to own of those who are owed something, once the others were woken.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/turn"
 )
 
 // maxGroup is how many updates one commit holds at most, and maxAwait how long one
@@ -39,7 +40,7 @@ type writer struct {
 	// wanted is whether the transaction under way is to bring the indexes up to what
 	// was committed before it.
 	wanted bool
-	turn   turn
+	turn   *turn.Turn
 }
 
 // request is one update on its way through the writer.
@@ -69,7 +70,7 @@ func newWriter(conn *sql.Conn, epoch parley.Epoch, q *queue, recover bool) *writ
 		stmts:    newStmts(conn),
 		queue:    q,
 		batch:    make([]*request, 0, maxGroup),
-		turn:     newTurn(),
+		turn:     turn.New(),
 		free:     sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }},
 	}
 	w.log = newAppender(w.ctx, w.stmts, epoch)
@@ -129,7 +130,7 @@ func (w *writer) close() {
 	w.mu.Unlock()
 	<-w.done
 	w.stmts.close()
-	w.turn.close()
+	w.turn.Close()
 	_ = w.conn.Close()
 }
 
@@ -171,7 +172,7 @@ func (w *writer) await() {
 	until := time.Now().Add(maxAwait)
 	for waiting := -1; len(w.requests) > waiting && len(w.requests) < maxGroup-1; {
 		waiting = len(w.requests)
-		w.turn.yield()
+		w.turn.Give()
 		if time.Now().After(until) {
 			return
 		}

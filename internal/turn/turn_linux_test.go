@@ -1,18 +1,20 @@
-package sqlite
+package turn_test
 
 import (
 	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
+
+	"github.com/parley-chat/parley/internal/turn"
 )
 
 // Who has something to read is run before whoever yielded goes on, though nobody
 // has asked the network yet. Now and then the scheduler lets the other go first.
-func TestYieldAsksTheNetwork(t *testing.T) {
+func TestATurnIsWhoseHasSomethingToRead(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	turn := newTurn()
-	defer turn.close()
+	mine := turn.New()
+	defer mine.Close()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +29,7 @@ func TestYieldAsksTheNetwork(t *testing.T) {
 			}
 		}
 	}()
-	turn.yield() // the reader waits now
+	mine.Give() // the reader waits now
 	const rounds = 200
 	inTime := 0
 	for range rounds {
@@ -35,11 +37,17 @@ func TestYieldAsksTheNetwork(t *testing.T) {
 		if _, err := w.Write([]byte{0}); err != nil {
 			t.Fatal(err)
 		}
-		if turn.yield(); read.Load() > before {
+		if mine.Give(); read.Load() > before {
 			inTime++
 		}
 	}
 	if inTime < rounds*3/4 {
 		t.Fatalf("the reader was first in %d rounds of %d", inTime, rounds)
 	}
+}
+
+func TestTheZeroTurnWorks(*testing.T) {
+	var zero turn.Turn
+	zero.Give()
+	zero.Close()
 }
