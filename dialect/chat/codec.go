@@ -22,9 +22,10 @@ func (*Dialect) Name() string { return "chat" }
 
 // Select reports whether e is told to a listener that may hear it: what it asked
 // for, and without asking that a conversation, or somebody in one, came or went, that
-// a call rings and what becomes of it, so that a device that rang stops, and whatever concerns the listener alone (contracts.md 4.1 and
-// section 9, scope of delivery). Someone's joining or leaving a conversation is told
-// to nobody else (section 10, "Chat surface").
+// a call rings and what becomes of it, so that a device that rang stops, and whatever
+// concerns the listener alone (contracts.md 4.1 and section 9, scope of delivery).
+// Someone's joining or leaving a conversation is told to nobody else (section 10,
+// "Chat surface").
 func (*Dialect) Select(e *parley.Event, to parley.PrincipalID, asked bool) bool {
 	switch e.Type {
 	case parley.ConversationCreated, parley.ConversationDeleted, parley.PresenceChanged,
