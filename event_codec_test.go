@@ -65,10 +65,11 @@ func checkCodec(t fataler, e *parley.Event) {
 }
 
 // The one pass must not be lost unnoticed, by a field that is read in another
-// order than it is written in. Names with escapes are left to encoding/json.
+// order than it is written in. Names with escapes, and
+// whom a change is hidden from, are left to encoding/json.
 func TestEventsAreReadInOnePass(t *testing.T) {
 	for _, s := range dialecttest.Events() {
-		if strings.Contains(s.Name, "hostile") {
+		if strings.Contains(s.Name, "hostile") || s.Name == "message.updated/hidden" {
 			continue
 		}
 		data, err := parley.MarshalEvent(s.Event)

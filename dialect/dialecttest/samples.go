@@ -197,6 +197,9 @@ func (b *builder) messages() {
 	updated := Message()
 	updated.Content, updated.EditedAt, updated.EditCount = "Shall we meet at eleven?", Time.Add(time.Minute), 2
 	b.message("", parley.MessageUpdated, updated, nil)
+	b.message("hidden", parley.MessageUpdated, updated, func(e *parley.Event) {
+		e.Body.(*parley.MessageBody).HiddenFrom = []parley.PrincipalID{SecretSource}
+	})
 
 	forwarded := minimalMessage()
 	forwarded.Forwarded = true

@@ -18,6 +18,9 @@ func (b *builder) reactions() {
 	add("removed", Ada, parley.KindUser, "👍🏽", false)
 	add("joined", Robot, parley.KindAgent, "👩‍🚀", true)
 	add("hostile", hostileID, parley.KindUser, Hostile, true)
+	b.add("hidden", parley.ReactionChanged, &parley.ReactionBody{
+		Message: MessageID, Seq: 9, Principal: Ada, Emoji: "🙈", Added: true, HiddenFrom: []parley.PrincipalID{SecretSource},
+	}, nil)
 	b.add("internal", parley.ReactionChanged, &parley.ReactionBody{Message: MessageID, Seq: 9, Principal: Ada, Emoji: "🤐", Added: true},
 		func(e *parley.Event) { e.Internal = true })
 }
