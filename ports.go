@@ -220,11 +220,12 @@ type Reader interface {
 	// Message reads a message by its id, deleted ones too. ErrNotFound where there is
 	// none in the org.
 	Message(ctx context.Context, org OrgID, id MessageID) (*Message, error)
-	// Edits lists what a message said before, the first first.
-	Edits(ctx context.Context, org OrgID, id ConversationID, message MessageID) ([]Edit, error)
+	// Edits lists what a message said before, the first first: from a number on, at
+	// most limit; 0 is all.
+	Edits(ctx context.Context, org OrgID, id ConversationID, message MessageID, from, limit int) ([]Edit, error)
 	// Reactions lists those under the messages with from <= seq <= to, by seq and then
-	// in the order they were made.
-	Reactions(ctx context.Context, org OrgID, id ConversationID, from, to uint64) ([]Reaction, error)
+	// in the order they were made, at most limit; 0 is all.
+	Reactions(ctx context.Context, org OrgID, id ConversationID, from, to uint64, limit int) ([]Reaction, error)
 	// MemberStates returns what conversations are to a principal, in their order; the
 	// zero state, with its three ids, where nothing is stored.
 	MemberStates(ctx context.Context, org OrgID, principal PrincipalID, ids []ConversationID) ([]MemberState, error)

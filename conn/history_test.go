@@ -55,7 +55,7 @@ func (s *leaving) Hidden(_ context.Context, _ parley.OrgID, _ parley.Conversatio
 	return nil, nil
 }
 
-func (s *leaving) Edits(context.Context, parley.OrgID, parley.ConversationID, parley.MessageID) ([]parley.Edit, error) {
+func (s *leaving) Edits(context.Context, parley.OrgID, parley.ConversationID, parley.MessageID, int, int) ([]parley.Edit, error) {
 	return []parley.Edit{{Content: "before", ChangeSeq: 2}}, nil
 }
 

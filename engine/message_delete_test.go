@@ -26,10 +26,10 @@ func TestADeletedMessageKeepsItsPlace(t *testing.T) {
 	if err != nil || !stored.Deleted || stored.Content != "" || stored.ContentMeta != "" || stored.Source != nil || stored.Seq != 1 {
 		t.Errorf("stored as %+v, %v", stored, err)
 	}
-	if edits, err := w.store.Edits(t.Context(), org, id, m.ID); err != nil || len(edits) != 0 {
+	if edits, err := w.store.Edits(t.Context(), org, id, m.ID, 0, 0); err != nil || len(edits) != 0 {
 		t.Errorf("edits are left: %v, %v", edits, err)
 	}
-	if reactions, err := w.store.Reactions(t.Context(), org, id, 0, 9); err != nil || len(reactions) != 0 {
+	if reactions, err := w.store.Reactions(t.Context(), org, id, 0, 9, 0); err != nil || len(reactions) != 0 {
 		t.Errorf("reactions are left: %v, %v", reactions, err)
 	}
 	if again := w.must(ann, parley.DeleteMessage{Message: m.ID, ForEveryone: true}); again.Event != nil || !again.Message.Deleted {

@@ -55,7 +55,7 @@ func TestAnEditKeepsWhatWasSaid(t *testing.T) {
 	if err != nil || stored.ContentMeta != "" || stored.EditCount != 2 || stored.ChangeSeq != 4 {
 		t.Errorf("stored as %+v, %v", stored, err)
 	}
-	edits, err := w.store.Edits(t.Context(), org, id, m.ID)
+	edits, err := w.store.Edits(t.Context(), org, id, m.ID, 0, 0)
 	if err != nil || len(edits) != 2 {
 		t.Fatal(edits, err)
 	}

@@ -267,7 +267,7 @@ func (w *world) compareChat(t *rapid.T, m *model, people []parley.PrincipalID) {
 		t.Fatalf("%d messages, want %d: %v", len(messages), len(m.said), err)
 	}
 	got := map[string]bool{}
-	reactions, err := w.store.Reactions(ctx, org, m.id, 1, m.seq)
+	reactions, err := w.store.Reactions(ctx, org, m.id, 1, m.seq, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func TestAReactionIsToggled(t *testing.T) {
 			t.Errorf("step %d: told %+v, %+v", i, r.Event, b)
 		}
 	}
-	all, err := w.store.Reactions(t.Context(), org, id, 1, 1)
+	all, err := w.store.Reactions(t.Context(), org, id, 1, 1, 0)
 	if err != nil || len(all) != 3 {
 		t.Errorf("stored %v, %v", all, err)
 	}

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/parley-chat/parley"
 )
@@ -67,7 +68,8 @@ func (s *Server) editMessage(c *call) error {
 }
 
 type editList struct {
-	Edits []chatEdit `json:"edits"`
+	Edits      []chatEdit `json:"edits"`
+	NextCursor string     `json:"next_cursor,omitempty"`
 }
 
 type chatEdit struct {
@@ -77,24 +79,56 @@ type chatEdit struct {
 	At          stamp   `json:"at"` // when it was said
 }
 
-// listEdits lists what a message said before, the first first.
+// listEdits lists what a message said before, the first first, at most limit and as
+// many as one answer has room for.
 func (s *Server) listEdits(c *call) error {
 	m, _, err := s.readMessage(c)
 	if err != nil {
 		return err
 	}
-	edits, err := s.Store.Edits(c.ctx, c.who.Org, m.Conversation, m.ID)
+	page, err := c.page()
+	if err != nil {
+		return err
+	}
+	from, err := editCursor(page.Cursor)
 	if err != nil {
 		return err
 	}
 	list := editList{Edits: []chatEdit{}}
-	for _, e := range edits {
-		if e.Number >= m.EditCount { // since the message was read, or since the caller left
-			break
+	// What is beyond was said since the message was read, or since the caller left.
+	r := room{min(page.Limit, m.EditCount-from), answerBytes}
+	for !r.full() {
+		edits, err := s.Store.Edits(c.ctx, c.who.Org, m.Conversation, m.ID, from, min(r.items, readAtOnce/4))
+		if err != nil {
+			return err
 		}
-		list.Edits = append(list.Edits, chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)})
+		if len(edits) == 0 {
+			return c.reply(http.StatusOK, list) // deleted meanwhile
+		}
+		for i := 0; i < len(edits) && !r.full(); i++ {
+			e := &edits[i]
+			list.Edits = append(list.Edits, chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)})
+			r.items--
+			r.bytes -= itemBytes + jsonSize(e.Content) + jsonSize(e.ContentMeta)
+			from = e.Number + 1
+		}
+	}
+	if from < m.EditCount {
+		list.NextCursor = strconv.Itoa(from)
 	}
 	return c.reply(http.StatusOK, list)
+}
+
+// editCursor reads the version at which a page of edits begins.
+func editCursor(text string) (from int, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return 0, &parley.Error{Code: parley.CodeInvalidArgument, Message: "the cursor is not one of this list", Field: "cursor"}
+	}
+	return int(n), nil
 }
 
 // deleteMessage deletes a message for oneself or for everyone (contracts.md section

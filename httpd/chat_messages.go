@@ -43,8 +43,16 @@ type messageList struct {
 	CurrentSeq uint64  `json:"current_seq"`
 }
 
+type messagePage struct {
+	messageList
+	// HasMore says that there may be more in the range that was asked for: after these
+	// or, where from_seq was left out, before them.
+	HasMore bool `json:"has_more"`
+}
+
 // listMessages reads from_seq to to_seq, both inclusive (contracts.md C24), the
-// first of them; without from_seq it is the newest.
+// first of them; without from_seq it is the newest. It is at most limit, and as many
+// as one answer has room for.
 func (s *Server) listMessages(c *call) error {
 	v, err := s.read(c)
 	if err != nil {
@@ -63,15 +71,11 @@ func (s *Server) listMessages(c *call) error {
 	if err != nil {
 		return err
 	}
-	messages, err := s.messages(c.ctx, v, max(from, 1), to, limit, q.Get("from_seq") == "")
+	t, err := s.tell(c.ctx, v, max(from, 1), min(to, v.current()), &room{limit, answerBytes}, q.Get("from_seq") == "")
 	if err != nil {
 		return err
 	}
-	shown, err := s.show(c.ctx, v, messages)
-	if err != nil {
-		return err
-	}
-	return c.reply(http.StatusOK, messageList{shown, v.current()})
+	return c.reply(http.StatusOK, messagePage{messageList{t.messages, v.current()}, t.cut})
 }
 
 // conversation is a field that must be a conversation's id, in either spelling.

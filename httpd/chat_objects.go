@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -157,7 +158,7 @@ func attachmentMeta(files []parley.File) *string {
 }
 
 // show shows messages, ascending, as far as the caller may see them, with their
-// reactions.
+// reactions. errManyReactions where those of several are too many to be read at once.
 func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) ([]shown, error) {
 	list := make([]shown, len(messages))
 	if len(messages) == 0 {
@@ -167,7 +168,11 @@ func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) 
 	if err != nil {
 		return nil, err
 	}
-	reactions, err := s.reactions(ctx, v, messages[0].Seq, messages[len(messages)-1].Seq)
+	most := 0
+	if len(messages) > 1 {
+		most = reactionsAtOnce
+	}
+	reactions, err := s.reactions(ctx, v, messages[0].Seq, messages[len(messages)-1].Seq, most)
 	if err != nil {
 		return nil, err
 	}
@@ -195,14 +200,17 @@ func (s *Server) show(ctx context.Context, v *sight, messages []parley.Message) 
 
 // reactions reads those under the messages of a range, by their seq, without those
 // of principals the caller blocks. Who left is shown none: which there were then is not
-// known.
-func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64) (map[uint64][]chatReaction, error) {
+// known. errManyReactions where there are most of them, or more; 0 reads all.
+func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64, most int) (map[uint64][]chatReaction, error) {
 	if !v.member() {
 		return nil, nil
 	}
-	all, err := s.Store.Reactions(ctx, v.who.Org, v.conversation.ID, from, to)
+	all, err := s.Store.Reactions(ctx, v.who.Org, v.conversation.ID, from, to, most)
 	if err != nil || len(all) == 0 {
 		return nil, err
+	}
+	if len(all) == most {
+		return nil, errManyReactions
 	}
 	m := map[uint64][]chatReaction{}
 	for i := range all {
@@ -221,6 +229,8 @@ func (s *Server) reactions(ctx context.Context, v *sight, from, to uint64) (map[
 	}
 	return m, nil
 }
+
+var errManyReactions = errors.New("too many reactions")
 
 // chatParticipantsOf shows members to who, and whom of them it does not block as
 // present.

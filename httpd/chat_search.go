@@ -8,8 +8,8 @@ import (
 	"github.com/parley-chat/parley/internal/words"
 )
 
-// searchRounds bounds how many pages one search reads to find what the caller may
-// see.
+// searchRounds bounds how many rows one search reads to find what the caller may see:
+// so many times the limit.
 const searchRounds = 8
 
 type searchList struct {
@@ -48,7 +48,10 @@ func (s *Server) search(c *call) error {
 		}
 	}
 	most, text := query.Page.Limit, words.Parse(query.Text)
-	for range searchRounds {
+	r := room{most, answerBytes}
+	for rows := searchRounds * most; rows > 0 && !r.full(); rows -= query.Page.Limit {
+		// A page is told whole, or its cursor would be lost: it is small.
+		query.Page.Limit = min(r.items, readAtOnce/2)
 		hits, next, err := s.Store.Search(c.ctx, query)
 		if err != nil {
 			return err
@@ -60,11 +63,12 @@ func (s *Server) search(c *call) error {
 			}
 			if found != nil {
 				list.Results = append(list.Results, searchResult{found, hits[i].Snippet})
+				r.items--
+				r.bytes -= messageSize(&hits[i].Message) + jsonSize(hits[i].Snippet)
 			}
 		}
-		list.NextCursor = next
-		query.Page.Cursor, query.Page.Limit = next, most-len(list.Results)
-		if next == "" || query.Page.Limit <= 0 {
+		list.NextCursor, query.Page.Cursor = next, next
+		if next == "" {
 			break
 		}
 	}

@@ -66,8 +66,10 @@ type syncer struct {
 	blocks blocked
 	states []parley.MemberState // in the order of the places
 	limit  int                  // messages of one conversation
-	// messages and changes are how many may still be answered.
-	messages, changes int
+	// room is how many messages may still be answered, and how many bytes of messages
+	// and changes; changes is how many of these.
+	room    room
+	changes int
 }
 
 // sync tells what was said in many conversations after each one's last_seq, which
@@ -76,7 +78,7 @@ func (s *Server) sync(c *call) error {
 	if err := c.may(parley.ScopeConversationsRead); err != nil {
 		return err
 	}
-	y := &syncer{server: s, who: c.who, limit: pageMax, messages: syncMessages, changes: syncChanges}
+	y := &syncer{server: s, who: c.who, limit: pageMax, room: room{syncMessages, answerBytes}, changes: syncChanges}
 	places, err := y.read(&c.body)
 	if err != nil {
 		return err
@@ -156,56 +158,61 @@ func (y *syncer) batch(ctx context.Context, at syncPlace, state parley.MemberSta
 
 // messagesAfter adds the messages after a seq, as many as may still be answered.
 func (y *syncer) messagesAfter(ctx context.Context, v *sight, last uint64, b *batch) error {
-	limit := min(y.limit, y.messages)
-	messages, err := y.server.messages(ctx, v, last+1, b.CurrentSeq, limit, false)
+	here := room{min(y.limit, y.room.items), y.room.bytes}
+	t, err := y.server.tell(ctx, v, last+1, b.CurrentSeq, &here, false)
 	if err != nil {
 		return err
 	}
-	if b.Messages, err = y.server.show(ctx, v, messages); err != nil {
-		return err
-	}
-	y.messages -= len(messages)
-	if len(messages) == limit {
-		b.CompleteTo = last
-		if limit > 0 {
-			b.CompleteTo = messages[limit-1].Seq
-		}
+	b.Messages = t.messages
+	y.room = room{y.room.items - len(t.messages), here.bytes}
+	if t.cut {
+		b.CompleteTo = max(t.last, last)
 	}
 	return nil
 }
 
 // changesOf reads the changes after a change_seq, as many as may still be answered.
 func (y *syncer) changesOf(ctx context.Context, v *sight, last uint64) (changeList, error) {
-	current := v.currentChange()
-	limit := min(y.limit, y.changes)
-	if last >= current || limit == 0 {
-		return changeList{Changes: []change{}, ChangesCompleteTo: &last}, nil
-	}
-	events, err := y.server.Store.Changes(ctx, y.who.Org, v.conversation.ID, last, current, limit)
-	if err != nil {
-		return changeList{}, err
-	}
-	y.changes -= len(events)
-	if len(events) == limit {
-		current = events[limit-1].ChangeSeq
-	}
-	hidden, err := y.server.hiddenAbout(ctx, v, events)
-	if err != nil {
-		return changeList{}, err
-	}
-	list := changeList{Changes: []change{}, ChangesCompleteTo: &current}
-	list.Reload = len(events) == 0 || events[0].ChangeSeq != last+1
-	for _, e := range events {
-		if e.Type == parley.MessageCreated || e.Type == parley.RunEnded || !v.hears(e) || hidden[about(e)] && e.Type != parley.MessageDeleted {
-			continue
+	list := changeList{Changes: []change{}, ChangesCompleteTo: &last}
+	current, limit := v.currentChange(), min(y.limit, y.changes)
+	for last < current && limit > 0 && y.room.bytes > 0 {
+		n := min(limit, readAtOnce)
+		events, err := y.server.Store.Changes(ctx, y.who.Org, v.conversation.ID, last, current, n)
+		if err != nil {
+			return changeList{}, err
 		}
-		view := parley.ViewPublic
-		if e.Internal {
-			view = parley.ViewInternal // hears has looked
+		hidden, err := y.server.hiddenAbout(ctx, v, events)
+		if err != nil {
+			return changeList{}, err
 		}
-		if frame := y.server.Chat.AppendEvent(nil, e, view); len(frame) > 0 {
-			list.Changes = append(list.Changes, change{e.ChangeSeq, frame})
+		list.Reload = list.Reload || len(events) == 0 || events[0].ChangeSeq != last+1
+		limit, y.changes = limit-len(events), y.changes-len(events)
+		for _, e := range events {
+			if y.room.bytes <= 0 {
+				return list, nil
+			}
+			last = e.ChangeSeq
+			if frame := y.frame(v, e, hidden); len(frame) > 0 {
+				list.Changes = append(list.Changes, change{e.ChangeSeq, frame})
+				y.room.bytes -= itemBytes + rawSize(frame)
+			}
+		}
+		if len(events) < n {
+			last = current
 		}
 	}
 	return list, nil
+}
+
+// frame is a change as the principal's socket tells it; empty for none, and for what
+// the messages tell. Of the messages it hid it is told only that they were deleted.
+func (y *syncer) frame(v *sight, e *parley.Event, hidden map[uint64]bool) []byte {
+	if e.Type == parley.MessageCreated || e.Type == parley.RunEnded || !v.hears(e) || hidden[about(e)] && e.Type != parley.MessageDeleted {
+		return nil
+	}
+	view := parley.ViewPublic
+	if e.Internal {
+		view = parley.ViewInternal // hears has looked
+	}
+	return y.server.Chat.AppendEvent(nil, e, view)
 }

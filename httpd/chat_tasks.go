@@ -145,7 +145,8 @@ func (v *sight) shows(t *parley.Task) bool {
 	})
 }
 
-// taskRounds bounds how many pages one list reads to find what the caller may see.
+// taskRounds bounds how many rows one list reads to find what the caller may see: so
+// many times the limit.
 const taskRounds = 8
 
 // listTasks lists the tasks of a conversation that the caller sees, the newest first;
@@ -164,19 +165,24 @@ func (s *Server) listTasks(c *call) error {
 		return c.reply(http.StatusOK, list)
 	}
 	most := page.Limit
-	for range taskRounds {
+	r := room{most, answerBytes}
+	for rows := taskRounds * most; rows > 0 && !r.full(); rows -= page.Limit {
+		page.Limit = min(r.items, readAtOnce/4)
 		found, next, err := s.Store.Tasks(c.ctx, c.who.Org, v.conversation.ID, page)
 		if err != nil {
 			return err
 		}
 		for i := range found {
-			if v.shows(&found[i]) {
-				list.Tasks = append(list.Tasks, chatTaskOf(&found[i]))
+			t := &found[i]
+			if !v.shows(t) {
+				continue
 			}
+			list.Tasks = append(list.Tasks, chatTaskOf(t))
+			r.items--
+			r.bytes -= itemBytes + jsonSize(t.Title) + jsonSize(t.Step) + jsonSize(t.Narrative) + jsonSize(t.Error) + rawSize(t.Result)
 		}
-		list.NextCursor = next
-		page.Cursor, page.Limit = next, most-len(list.Tasks)
-		if next == "" || page.Limit <= 0 {
+		page.Cursor, list.NextCursor = next, next
+		if next == "" {
 			break
 		}
 	}

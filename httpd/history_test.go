@@ -16,6 +16,7 @@ import (
 type page struct {
 	ConversationID string `json:"conversation_id"`
 	Messages       []struct {
+		ID     string `json:"id"`
 		Seq    int    `json:"seq_num"`
 		Text   string `json:"content_text"`
 		Hidden bool   `json:"hidden"`

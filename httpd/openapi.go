@@ -118,7 +118,8 @@ func newDocument(routes []Route, known map[string]bodies) (*document, error) {
 		Info: documentInfo{
 			"Parley", "1",
 			"The HTTP routes of the four surfaces. What sockets say is in the reference of each surface. " +
-				"Lists page with limit and cursor; a request that may be sent again safely names an idempotency key.",
+				"Lists page with limit and cursor, and a page may be shorter than its limit where what is in it is long: " +
+				"has_more or next_cursor says that there is more. A request that may be sent again safely names an idempotency key.",
 		},
 		Security: []map[string][]string{{"bearer": {}}},
 		Paths:    map[string]map[string]*operation{},

@@ -73,7 +73,7 @@ func bodiesOf() map[string]bodies {
 		"POST " + conversation + "/participants":            {in: addParticipantsRequest{}, out: participantList{}},
 		"PATCH " + conversation + "/participants/{userId}":  {in: roleRequest{}, out: empty{}},
 		"DELETE " + conversation + "/participants/{userId}": {out: empty{}},
-		"GET " + conversation + "/messages": {out: messageList{}, query: []param{
+		"GET " + conversation + "/messages": {out: messagePage{}, query: []param{
 			{"from_seq", "integer", "inclusive; left out: the newest", false}, {"to_seq", "integer", "inclusive", false}, page[0],
 		}},
 		"POST " + conversation + "/typing": {in: typingRequest{}, out: empty{}},
@@ -88,7 +88,7 @@ func bodiesOf() map[string]bodies {
 		"GET " + messages + "/{id}":                 {out: chatMessage{}},
 		"PATCH " + messages + "/{id}":               {in: editRequest{}, out: editedMessage{}},
 		"DELETE " + messages + "/{id}":              {in: deleteRequest{}, out: empty{}},
-		"GET " + messages + "/{id}/edits":           {out: editList{}},
+		"GET " + messages + "/{id}/edits":           {out: editList{}, query: page},
 		"POST " + messages + "/{id}/reactions":      {in: reactRequest{}, out: reacted{}},
 		"POST " + chat + "/attachments":             {in: announceRequest{}, out: announcedAttachment{}, code: 201},
 		"PUT " + chat + "/attachments/{id}/content": {out: chatAttachment{}, query: signature, file: true},

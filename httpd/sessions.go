@@ -206,7 +206,7 @@ func (s *Server) sessionHistory(c *call) error {
 	if err != nil {
 		return err
 	}
-	messages, err := s.messages(c.ctx, v, 1, v.current(), limit, true)
+	messages, _, err := s.fitting(c.ctx, v, 1, v.current(), room{limit, answerBytes}, true)
 	if err != nil {
 		return err
 	}

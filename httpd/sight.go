@@ -113,7 +113,7 @@ func (s *Server) asThen(ctx context.Context, v *sight, messages []parley.Message
 		if m.ChangeSeq <= left || m.Deleted {
 			continue
 		}
-		edits, err := s.Store.Edits(ctx, v.who.Org, m.Conversation, m.ID)
+		edits, err := s.Store.Edits(ctx, v.who.Org, m.Conversation, m.ID, 0, 0)
 		if err != nil {
 			return err
 		}

@@ -19,8 +19,8 @@ const (
 
 	selectEdits = `
 		SELECT ` + editColumns + ` FROM edits
-		WHERE org = $1 AND conversation = $2 AND message = $3
-		ORDER BY number`
+		WHERE org = $1 AND conversation = $2 AND message = $3 AND number >= $4
+		ORDER BY number LIMIT $5`
 )
 
 func scanEdit(row pgx.CollectableRow) (e parley.Edit, err error) {
@@ -38,7 +38,7 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 
 // Edits implements parley.Tx.
 func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) ([]parley.Edit, error) {
-	return getAll(t, "list edits", scanEdit, selectEdits, org, uuid(conversation), uuid(message))
+	return getAll(t, "list edits", scanEdit, selectEdits, org, uuid(conversation), uuid(message), 0, nil)
 }
 
 // DeleteEdits implements parley.Tx.
@@ -49,7 +49,7 @@ func (t *tx) DeleteEdits(org parley.OrgID, conversation parley.ConversationID, m
 
 // Edits implements parley.Reader.
 func (s *Store) Edits(
-	ctx context.Context, org parley.OrgID, id parley.ConversationID, message parley.MessageID,
+	ctx context.Context, org parley.OrgID, id parley.ConversationID, message parley.MessageID, from, limit int,
 ) ([]parley.Edit, error) {
-	return readAll(ctx, s, "list edits", scanEdit, selectEdits, org, uuid(id), uuid(message))
+	return readAll(ctx, s, "list edits", scanEdit, selectEdits, org, uuid(id), uuid(message), from, limitOrNull(limit))
 }

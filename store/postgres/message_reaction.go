@@ -31,7 +31,7 @@ const (
 	selectReactions = `
 		SELECT conversation, message, seq, principal, emoji, at FROM reactions
 		WHERE org = $1 AND conversation = $2 AND seq BETWEEN $3 AND $4
-		ORDER BY seq, n`
+		ORDER BY seq, n LIMIT $5`
 )
 
 func scanReaction(row pgx.CollectableRow) (r parley.Reaction, err error) {
@@ -75,7 +75,8 @@ func (t *tx) DeleteReactions(org parley.OrgID, conversation parley.ConversationI
 
 // Reactions implements parley.Reader.
 func (s *Store) Reactions(
-	ctx context.Context, org parley.OrgID, id parley.ConversationID, from, to uint64,
+	ctx context.Context, org parley.OrgID, id parley.ConversationID, from, to uint64, limit int,
 ) ([]parley.Reaction, error) {
-	return readAll(ctx, s, "list reactions", scanReaction, selectReactions, org, uuid(id), bigint(from), bigint(to))
+	return readAll(ctx, s, "list reactions", scanReaction, selectReactions,
+		org, uuid(id), bigint(from), bigint(to), limitOrNull(limit))
 }

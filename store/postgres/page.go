@@ -19,6 +19,14 @@ func pageLimit(page parley.Page) int {
 	return page.Limit
 }
 
+// limitOrNull is how many rows there are at most; none is NULL, for all.
+func limitOrNull(limit int) *int {
+	if limit <= 0 {
+		return nil
+	}
+	return &limit
+}
+
 // pageCursor names the place of a row in a list by time, the latest first: the rows
 // after it are earlier, or of the same moment with a lesser id.
 func pageCursor[K parley.IDKind](at time.Time, id parley.ID[K]) string {

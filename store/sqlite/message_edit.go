@@ -13,7 +13,7 @@ const (
 	insertEdit  = `INSERT INTO edits (org, ` + editColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 	deleteEdits = `DELETE FROM edits WHERE org = ? AND conversation = ? AND message = ?`
 	selectEdits = `SELECT ` + editColumns + ` FROM edits
-		WHERE org = ? AND conversation = ? AND message = ? ORDER BY number`
+		WHERE org = ? AND conversation = ? AND message = ? AND number >= ? ORDER BY number LIMIT ? + 0`
 )
 
 func editDest(e *parley.Edit) []any {
@@ -33,7 +33,7 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 
 // Edits implements parley.Tx.
 func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) (all []parley.Edit, err error) {
-	err = t.each(selectEdits, []any{string(org), conversation[:], message[:]}, func(r row) error {
+	err = t.each(selectEdits, []any{string(org), conversation[:], message[:], 0, limitOrAll(0)}, func(r row) error {
 		var e parley.Edit
 		err := r.Scan(editDest(&e)...)
 		all = append(all, e)
@@ -54,8 +54,8 @@ func (t *tx) DeleteEdits(org parley.OrgID, conversation parley.ConversationID, m
 }
 
 // Edits implements parley.Reader.
-func (s *Store) Edits(ctx context.Context, org parley.OrgID, id parley.ConversationID, message parley.MessageID) ([]parley.Edit, error) {
-	all, err := list(ctx, s.reads, selectEdits, []any{string(org), id[:], message[:]}, editDest)
+func (s *Store) Edits(ctx context.Context, org parley.OrgID, id parley.ConversationID, message parley.MessageID, from, limit int) ([]parley.Edit, error) {
+	all, err := list(ctx, s.reads, selectEdits, []any{string(org), id[:], message[:], from, limitOrAll(limit)}, editDest)
 	if err = s.readError(ctx, err); err != nil {
 		return nil, fmt.Errorf("edits of %s: %w", message, err)
 	}

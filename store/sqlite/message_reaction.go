@@ -18,7 +18,7 @@ const (
 		WHERE org = ? AND conversation = ? AND message = ?`
 	deleteReactions = `DELETE FROM reactions WHERE org = ? AND conversation = ? AND message = ?`
 	selectReactions = `SELECT conversation, message, seq, principal, emoji, at FROM reactions
-		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, n`
+		WHERE org = ? AND conversation = ? AND seq BETWEEN ? AND ? ORDER BY seq, n LIMIT ? + 0`
 )
 
 func reactionDest(r *parley.Reaction) []any {
@@ -68,8 +68,8 @@ func (t *tx) DeleteReactions(org parley.OrgID, conversation parley.ConversationI
 }
 
 // Reactions implements parley.Reader.
-func (s *Store) Reactions(ctx context.Context, org parley.OrgID, id parley.ConversationID, from, to uint64) ([]parley.Reaction, error) {
-	all, err := list(ctx, s.reads, selectReactions, []any{string(org), id[:], bounded(from), bounded(to)}, reactionDest)
+func (s *Store) Reactions(ctx context.Context, org parley.OrgID, id parley.ConversationID, from, to uint64, limit int) ([]parley.Reaction, error) {
+	all, err := list(ctx, s.reads, selectReactions, []any{string(org), id[:], bounded(from), bounded(to), limitOrAll(limit)}, reactionDest)
 	if err = s.readError(ctx, err); err != nil {
 		return nil, fmt.Errorf("reactions in %s: %w", id, err)
 	}

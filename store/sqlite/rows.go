@@ -88,6 +88,14 @@ func each(ctx context.Context, s *stmts, query string, args []any, fn func(row) 
 	return rows.Err()
 }
 
+// limitOrAll is how many rows there are at most; none is all.
+func limitOrAll(limit int) int {
+	if limit <= 0 {
+		return -1
+	}
+	return limit
+}
+
 // list collects the rows of a query; dest says where the columns of one go.
 func list[T any](ctx context.Context, s *stmts, query string, args []any, dest func(*T) []any) ([]T, error) {
 	var all []T

@@ -62,11 +62,14 @@ var editCases = group{"messages that change", []testCase{
 			e.update(func(tx parley.Tx) error { return tx.InsertEdit(e.org, edit) })
 		}
 		e.refused(parley.ErrConflict, func(tx parley.Tx) error { return tx.InsertEdit(e.org, &second) })
-		e.same("edits", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID))(e), []parley.Edit{first, second})
-		e.same("in another org", len(must(e.s.Edits(e.ctx, e.other, c.ID, m.ID))(e)), 0)
+		e.same("edits", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 0, 0))(e), []parley.Edit{first, second})
+		e.same("the first", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 0, 1))(e), []parley.Edit{first})
+		e.same("from the second on", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 1, 5))(e), []parley.Edit{second})
+		e.same("after the last", len(must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 2, 5))(e)), 0)
+		e.same("in another org", len(must(e.s.Edits(e.ctx, e.other, c.ID, m.ID, 0, 0))(e)), 0)
 		e.update(func(tx parley.Tx) error { return tx.DeleteEdits(e.org, c.ID, m.ID) })
-		e.same("edits", len(must(e.s.Edits(e.ctx, e.org, c.ID, m.ID))(e)), 0)
-		e.same("the other's", must(e.s.Edits(e.ctx, e.org, c.ID, other.ID))(e), []parley.Edit{theirs})
+		e.same("edits", len(must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 0, 0))(e)), 0)
+		e.same("the other's", must(e.s.Edits(e.ctx, e.org, c.ID, other.ID, 0, 0))(e), []parley.Edit{theirs})
 	}},
 }}
 

@@ -27,10 +27,11 @@ var reactionCases = group{"reactions", []testCase{
 		e.react(again, false)
 		e.react(again, true)
 		list := func(org parley.OrgID, from, to uint64) []parley.Reaction {
-			return must(e.s.Reactions(e.ctx, org, c.ID, from, to))(e)
+			return must(e.s.Reactions(e.ctx, org, c.ID, from, to, 0))(e)
 		}
 		e.same("of two messages", list(e.org, 1, 2), []parley.Reaction{zoe, ann, again, late})
 		e.same("of one", list(e.org, 2, 2), []parley.Reaction{late})
+		e.same("the first two", must(e.s.Reactions(e.ctx, e.org, c.ID, 1, 3, 2))(e), []parley.Reaction{zoe, ann})
 		e.same("in another org", len(list(e.other, 1, 3)), 0)
 	}},
 	{"different emoji are counted", func(e *env) {
@@ -53,7 +54,7 @@ var reactionCases = group{"reactions", []testCase{
 			e.react(r, true)
 		}
 		e.update(func(tx parley.Tx) error { return tx.DeleteReactions(e.org, c.ID, m.ID) })
-		e.same("reactions", must(e.s.Reactions(e.ctx, e.org, c.ID, 0, 1<<40))(e), []parley.Reaction{kept})
+		e.same("reactions", must(e.s.Reactions(e.ctx, e.org, c.ID, 0, 1<<40, 0))(e), []parley.Reaction{kept})
 	}},
 }}
 
@@ -73,5 +74,5 @@ func (e *env) has(r parley.Reaction) bool {
 
 func (e *env) reactions(m *parley.Message) []parley.Reaction {
 	e.Helper()
-	return must(e.s.Reactions(e.ctx, e.org, m.Conversation, m.Seq, m.Seq))(e)
+	return must(e.s.Reactions(e.ctx, e.org, m.Conversation, m.Seq, m.Seq, 0))(e)
 }
