@@ -44,11 +44,32 @@ func appendMessage(dst []byte, m *parley.Message, at parley.Position) []byte {
 		dst = append(dst, `,"content":"","deleted":true`...)
 	} else {
 		dst = jsonw.Text(dst, "content", m.Content)
+		dst = appendFiles(dst, m.Attachments)
 	}
 	dst = jsonw.Key(dst, "timestamp")
 	dst = jsonw.Time(dst, m.CreatedAt)
 	dst = jsonw.Number(dst, "seq", m.Seq)
 	return appendEnd(dst, at)
+}
+
+// appendFiles tells which files a message carries; who fetches them goes by their
+// ids. Additive.
+func appendFiles(dst []byte, files []parley.File) []byte {
+	for i, f := range files {
+		if i == 0 {
+			dst = append(jsonw.Key(dst, "attachments"), '[')
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendID(append(dst, '{'), "id", f.ID)
+		dst = jsonw.Text(dst, "name", f.Name)
+		dst = jsonw.Text(dst, "content_type", f.ContentType)
+		dst = append(jsonw.Number(dst, "size", uint64(f.Size)), '}')
+	}
+	if len(files) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 // role is derived from who speaks (C5); what a back end says is "system".

@@ -208,9 +208,17 @@ func (b *builder) messages() {
 	}
 	b.message("forwarded", parley.MessageCreated, forwarded, nil)
 
+	files := minimalMessage()
+	files.Content, files.ContentType = "", "file"
+	files.Attachments = []parley.File{
+		{ID: parley.AttachmentID(UUID(24)), Name: "plan \"b\" für zwei.pdf", ContentType: "application/pdf", Size: 5 << 30},
+		{ID: parley.AttachmentID(UUID(25)), Name: "a.png", ContentType: "image/png", Size: 1},
+	}
+	b.message("files", parley.MessageCreated, files, nil)
+
 	// A deleted message still has its content here: a dialect must not tell it.
 	deleted := updated
-	deleted.Deleted = true
+	deleted.Deleted, deleted.Attachments = true, []parley.File{{ID: parley.AttachmentID(UUID(24)), Name: SecretSource}}
 	b.message("", parley.MessageDeleted, deleted, nil)
 }
 

@@ -66,6 +66,9 @@ func appendMessage(dst []byte, m *parley.Message, deleted bool) []byte {
 	dst = jsonw.Uint(jsonw.Key(dst, "seq"), m.Seq)
 	dst = jsonw.Text(dst, "content_type", m.ContentType)
 	dst = jsonw.TextIf(dst, "content_meta", meta)
+	if !deleted {
+		dst = appendFiles(dst, m.Attachments)
+	}
 	dst = jsonw.IDIf(dst, "reply_to", m.ReplyTo)
 	dst = jsonw.IDIf(dst, "thread_id", m.ThreadID)
 	dst = jsonw.TextIf(dst, "thread_role", m.ThreadRole)
@@ -82,6 +85,26 @@ func appendMessage(dst []byte, m *parley.Message, deleted bool) []byte {
 		dst = jsonw.Text(dst, "status", string(m.Run.Status))
 	}
 	return append(dst, '}')
+}
+
+// appendFiles tells which files a message carries; who fetches them goes by their
+// ids. Additive.
+func appendFiles(dst []byte, files []parley.File) []byte {
+	for i, f := range files {
+		if i == 0 {
+			dst = append(jsonw.Key(dst, "attachments"), '[')
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = jsonw.ID(append(dst, '{'), "id", f.ID)
+		dst = jsonw.Text(dst, "name", f.Name)
+		dst = jsonw.Text(dst, "content_type", f.ContentType)
+		dst = append(jsonw.Number(dst, "size", uint64(f.Size)), '}')
+	}
+	if len(files) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 // appendReaction tells who put which emoji under a message, or took it away: of the

@@ -78,7 +78,7 @@ func appendMessage(dst []byte, m *parley.Message, deleted bool) []byte {
 	dst = jsonw.TimeAt(dst, "updatedAt", updated)
 	dst = append(jsonw.Key(dst, "parts"), '[')
 	if !deleted {
-		dst = append(jsonw.String(append(dst, `{"kind":"text","text":`...), m.Content), '}')
+		dst = appendParts(dst, m)
 	}
 	dst = append(dst, ']')
 	dst = jsonw.ID(dst, "conversationId", m.Conversation)
@@ -102,6 +102,24 @@ func appendMessage(dst []byte, m *parley.Message, deleted bool) []byte {
 	if m.Run != nil {
 		dst = jsonw.ID(dst, "runId", m.Run.ID)
 		dst = jsonw.Text(dst, "status", string(m.Run.Status))
+	}
+	return dst
+}
+
+// appendParts appends the text and then the files, a part of kind asset each. A
+// message that has files and says nothing has no text.
+func appendParts(dst []byte, m *parley.Message) []byte {
+	if m.Content != "" || len(m.Attachments) == 0 {
+		dst = append(jsonw.String(append(dst, `{"kind":"text","text":`...), m.Content), '}')
+	}
+	for i, f := range m.Attachments {
+		if i > 0 || m.Content != "" {
+			dst = append(dst, ',')
+		}
+		dst = jsonw.ID(append(dst, `{"kind":"asset"`...), "assetId", f.ID)
+		dst = jsonw.Text(dst, "name", f.Name)
+		dst = jsonw.Text(dst, "contentType", f.ContentType)
+		dst = append(jsonw.Number(dst, "size", uint64(f.Size)), '}')
 	}
 	return dst
 }
