@@ -253,6 +253,7 @@ func (UpdateTask) command()          {}
 func (StreamTask) command()          {}
 func (PublishEvent) command()        {}
 func (PublishBatch) command()        {}
+func (EraseUser) command()           {}
 
 func (Authenticate) connCommand() {}
 func (Subscribe) connCommand()    {}
@@ -286,6 +287,8 @@ type Result struct {
 	// Repeated says that an idempotency key or a pair was known already: the answer
 	// is the first one's.
 	Repeated bool
+	// Erasure is set by EraseUser.
+	Erasure *Erasure
 	// Batch is set by PublishBatch: an outcome for each of its events, in their order.
 	Batch []Outcome
 }
@@ -297,3 +300,7 @@ type Outcome struct {
 	Repeated bool // as Result.Repeated
 	Err      *Error
 }
+
+// EraseUser begins the job that erases a user, or finds the one under way. Users may
+// erase themselves; anybody else needs the scope admin.
+type EraseUser struct{ Principal PrincipalID }

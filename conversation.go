@@ -120,6 +120,10 @@ const (
 	MemberUpdated EventType = "member.updated"
 )
 
+// ReasonErased is why a conversation ends whose user was erased: all that was said in
+// it is erased too where it was deleted.
+const ReasonErased = "erased"
+
 // ConversationBody is the body of conversation.* events.
 type ConversationBody struct {
 	ID          ConversationID     `json:"id"`
@@ -132,7 +136,8 @@ type ConversationBody struct {
 	// Members are those the conversation began with; set on conversation.created.
 	// Each one's stay begins with this event.
 	Members []MemberBody `json:"members,omitempty"`
-	// Reason says why it was closed: ended, user_disconnect, idle_timeout, deleted.
+	// Reason says why it was closed: ended, user_disconnect, idle_timeout, deleted,
+	// erased.
 	Reason string `json:"reason,omitempty"`
 }
 

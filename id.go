@@ -30,6 +30,7 @@ type (
 	taskKind         struct{}
 	callKind         struct{}
 	attachmentKind   struct{}
+	erasureKind      struct{}
 )
 
 func (conversationKind) Prefix() string { return "conv" }
@@ -42,6 +43,7 @@ func (keyKind) Prefix() string          { return "key" }
 func (taskKind) Prefix() string         { return "task" }
 func (callKind) Prefix() string         { return "call" }
 func (attachmentKind) Prefix() string   { return "att" }
+func (erasureKind) Prefix() string      { return "era" }
 
 // Typed ids of the product's nouns.
 type (
@@ -55,6 +57,7 @@ type (
 	TaskID         = ID[taskKind]
 	CallID         = ID[callKind]
 	AttachmentID   = ID[attachmentKind]
+	ErasureID      = ID[erasureKind]
 )
 
 // ErrBadID says that a string is neither a UUID nor a TypeID of the wanted kind.
@@ -224,3 +227,6 @@ func (id *ID[K]) UnmarshalText(text []byte) error {
 	*id = parsed
 	return nil
 }
+
+// ParseErasureID reads an erasure's id in either spelling.
+func ParseErasureID(s string) (ErasureID, error) { return ParseID[erasureKind](s) }

@@ -159,5 +159,6 @@ func memberStateSpecs() []EventSpec {
 		{MemberHidden, Durable, PrincipalScope, ChannelConversation, topic("hidden"), "one deleted a conversation or a message for oneself", state},
 		{PrincipalBlocked, Durable, PrincipalScope, ChannelConversation, account("blocked"), "one blocked somebody", block},
 		{PrincipalUnblocked, Durable, PrincipalScope, ChannelConversation, account("unblocked"), "one unblocked somebody", block},
+		{PrincipalErased, Durable, PrincipalScope, ChannelConversation, account("erased"), "a user was erased", func() Body { return new(ErasedBody) }},
 	}
 }

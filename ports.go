@@ -166,6 +166,8 @@ type Tx interface {
 	Run(org OrgID, id RunID) (*Run, error)
 	// UpdateRun writes status, owner, epoch and end of a run that Run returned.
 	UpdateRun(r *Run) error
+
+	ErasureTx
 }
 
 // Store is what is remembered: the log and the truth. All methods may be called
@@ -264,6 +266,8 @@ type Reader interface {
 	OpenRuns(ctx context.Context, org OrgID) ([]Run, error)
 	// Principal returns who was seen under an id. ErrNotFound where nobody was.
 	Principal(ctx context.Context, org OrgID, id PrincipalID) (*Principal, error)
+
+	ErasureReader
 }
 
 // SearchQuery asks for the messages that hold all words of a text, the newest

@@ -72,6 +72,8 @@ type Engine struct {
 	lease    time.Time // until when this node may tell what runs say
 
 	recovering sync.Mutex // one Recover at a time
+
+	erasing chan struct{} // has a value where an erasure may be to do
 }
 
 // New makes an Engine. It does nothing by itself until Run; Stop ends it.
@@ -96,6 +98,7 @@ func New(c Config) *Engine {
 		seen:      newRecent[principalKey, parley.Principal](cacheSize),
 		limits:    newLimiters(c.Limits),
 		runs:      map[parley.RunID]*RunWriter{},
+		erasing:   make(chan struct{}, 1),
 	}
 	for _, t := range c.EphemeralTypes {
 		e.ephemeral[parley.EventType(t)] = true
@@ -193,6 +196,8 @@ func (e *Engine) doSeldom(ctx context.Context, p *parley.Principal, cmd parley.C
 		return e.updateTask(ctx, p, cmd)
 	case parley.StreamTask:
 		return e.streamTask(ctx, p, cmd)
+	case parley.EraseUser:
+		return e.eraseUser(ctx, p, cmd)
 	}
 	return parley.Result{}, fmt.Errorf("%T is not a command of the engine", cmd)
 }

@@ -126,6 +126,9 @@ func (e *Engine) insertRun(ctx context.Context, w *RunWriter) error {
 		if c.Status != parley.StatusActive {
 			return errClosed()
 		}
+		if err := tx.asked(w.run.Trigger); err != nil {
+			return err
+		}
 		run := w.run
 		err = tx.InsertRun(&run)
 		if taken = errors.Is(err, parley.ErrConflict); taken {
@@ -138,6 +141,23 @@ func (e *Engine) insertRun(ctx context.Context, w *RunWriter) error {
 	}
 	if err != nil {
 		return fmt.Errorf("start run: %w", err)
+	}
+	return nil
+}
+
+// asked refuses to answer a message that was deleted or erased; ErrFenced.
+func (w *write) asked(trigger parley.MessageID) error {
+	if trigger.IsZero() {
+		return nil
+	}
+	m, err := w.Message(w.caller.Org, trigger)
+	switch {
+	case errors.Is(err, parley.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read message %s: %w", trigger, err)
+	case m.Deleted:
+		return fmt.Errorf("message %s was deleted: %w", trigger, parley.ErrFenced)
 	}
 	return nil
 }

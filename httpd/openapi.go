@@ -176,6 +176,7 @@ func newSchemas() *schemas {
 		reflect.TypeFor[parley.EventID]():          id("evt"),
 		reflect.TypeFor[parley.TaskID]():           id("task"),
 		reflect.TypeFor[parley.AttachmentID]():     id("att"),
+		reflect.TypeFor[parley.ErasureID]():        id("era"),
 		reflect.TypeFor[parley.PrincipalID]():      text("", "A principal's id: the sub of its token."),
 		reflect.TypeFor[parley.Role]():             enum("owner", "admin", "member", "agent"),
 		reflect.TypeFor[parley.ConversationKind](): enum("direct", "group", "agent_direct", "agent_group"),

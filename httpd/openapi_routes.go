@@ -101,6 +101,8 @@ func bodiesOf() map[string]bodies {
 		"POST " + chat + "/users/{userId}/block":    {out: empty{}},
 		"DELETE " + chat + "/users/{userId}/block":  {out: empty{}},
 		"POST " + chat + "/presence":                {in: presenceRequest{}, out: presenceState{}},
+		"POST /v1/users/{userId}/erase":             {out: erasure{}, code: 202},
+		"GET /v1/erasures/{id}":                     {out: erasure{}},
 		"GET " + chat + "/blocks":                   {out: blockList{}},
 		"GET " + chat + "/users":                    {out: userList{}, query: append(named, page...)},
 		"GET " + chat + "/agents":                   {out: agentList{}, query: append(named, page...)},

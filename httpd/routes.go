@@ -122,6 +122,8 @@ func Routes() []Route {
 		{"POST", "/v1/chat/presence", SurfaceChat, false, JSONBody, "say that one is away or back", (*Server).say, nil},
 		{"GET", "/v1/chat/users", SurfaceChat, false, NoBody, "the people of one's org", (*Server).listUsers, nil},
 		{"GET", "/v1/chat/agents", SurfaceChat, false, NoBody, "the agents one can talk with", (*Server).listAgents, nil},
+		{"POST", "/v1/users/{userId}/erase", SurfaceChat, false, NoBody, "erase a user: oneself, or as an administrator", (*Server).eraseUser, nil},
+		{"GET", "/v1/erasures/{id}", SurfaceChat, false, NoBody, "how far an erasure has come", (*Server).getErasure, nil},
 		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},
 
 		{"POST", "/auth/signup", SurfaceChat, true, JSONBody, "become a user, where that is open, or make one", (*Server).signUp, nil},

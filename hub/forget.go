@@ -17,6 +17,12 @@ func (f *feed) forget(e *parley.Event, m *members) {
 		if e.Type == parley.MessageDeleted && m != nil {
 			f.clear(m.recent.entries, func(e *parley.Event) *parley.Event { return parley.ForgetMessage(e, b.ID) })
 		}
+	case *parley.ErasedBody:
+		f.clear(f.ring.entries, func(e *parley.Event) *parley.Event { return parley.ForgetPrincipal(e, b.Principal) })
+	case *parley.ConversationBody:
+		if e.Type == parley.ConversationDeleted && b.Reason == parley.ReasonErased && m != nil {
+			f.clear(m.recent.entries, parley.ForgetConversation)
+		}
 	default:
 		return
 	}

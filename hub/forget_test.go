@@ -73,3 +73,20 @@ func TestWhatWasDeletedDoesNotComeBackWithWhatWasRead(t *testing.T) {
 		}
 	})
 }
+
+// What names an erased user is forgotten wherever it was told; what others said stays.
+func TestAnErasedUserIsForgotten(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(nil) // has the node follow the log
+		theirs := said("from bob")
+		theirs.Body.(*parley.MessageBody).Sender = "bob"
+		note := &parley.Event{Type: "note.made", Channel: "app", Actor: "ada", Body: &parley.PublishedBody{Data: parley.RawJSON(`{"secret":1}`)}}
+		w.tell(said("secret"), theirs, note, &parley.Event{
+			Type: parley.PrincipalErased, Channel: parley.ChannelConversation, Targets: []parley.PrincipalID{"ada"},
+			Body: &parley.ErasedBody{Principal: "ada"},
+		})
+		w.attach(resuming(w.store.at[0].Cursor(), "topics", "bob")).resume().
+			expect("Subscribed at 1", "2 message.created", "3 message.created from bob", "CursorMoved at 5")
+	})
+}

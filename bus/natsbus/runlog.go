@@ -45,7 +45,10 @@ type RunLog struct {
 	stream jetstream.Stream
 }
 
-var _ parley.RunLog = (*RunLog)(nil)
+var (
+	_ parley.RunLog   = (*RunLog)(nil)
+	_ parley.Expunger = (*RunLog)(nil)
+)
 
 // RunLog opens the run log, making or adapting its stream where needed. It tries
 // until ctx ends, 30 s where that has no deadline.
@@ -171,6 +174,43 @@ func (l *RunLog) Read(ctx context.Context, run parley.RunID, fn func(parley.RunR
 		if err := r.page(ctx, run, fn); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Expunge implements parley.Expunger: it lets go of what was appended before a time, by
+// the clock of the server that keeps the log.
+func (l *RunLog) Expunge(ctx context.Context, before time.Time) error {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return unavailable("expunge run log", err)
+	}
+	first := info.State.LastSeq + 1 // that is kept
+	consumer, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &before,
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: readerTTL, MemoryStorage: true, Replicas: 1,
+	})
+	if err != nil {
+		return unavailable("expunge run log", err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = l.stream.DeleteConsumer(ctx, consumer.CachedInfo().Name)
+	}()
+	if consumer.CachedInfo().NumPending > 0 {
+		m, err := consumer.Next(jetstream.FetchMaxWait(readWait))
+		if err != nil {
+			return unavailable("expunge run log", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("natsbus: expunge run log: %w", err)
+		}
+		first = min(first, meta.Sequence.Stream)
+	}
+	if err := l.stream.Purge(ctx, jetstream.WithPurgeSequence(first)); err != nil {
+		return unavailable("expunge run log", err)
 	}
 	return nil
 }

@@ -192,3 +192,23 @@ func killedChild(t *testing.T, dir string) (run parley.RunID, acknowledged int) 
 	}
 	return run, acknowledged
 }
+
+// What is expunged is in the log no more; what came later is.
+func TestRunLogExpunges(t *testing.T) {
+	l := openRunLog(t, open(t, natsbus.Config{Dir: t.TempDir()}))
+	run := newRun()
+	appendRun(t, l, run, "one", "two")
+	if err := l.Expunge(t.Context(), time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readRun(t, l, run); err != nil || got != "one two" {
+		t.Errorf("before all: read %q, %v", got, err)
+	}
+	if err := l.Expunge(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	appendRun(t, l, run, "three")
+	if got, err := readRun(t, l, run); err != nil || got != "three" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}

@@ -43,6 +43,7 @@ var names = map[parley.EventType]string{
 	parley.MemberHidden:       "",
 	parley.PrincipalBlocked:   "",
 	parley.PrincipalUnblocked: "",
+	parley.PrincipalErased:    "",
 
 	// Tools are told as what they are, tasks are not (C21).
 	parley.TaskStatusChanged: "",

@@ -43,6 +43,7 @@ var names = map[parley.EventType]string{
 	parley.MemberHidden:       "conversation.hidden", // or message.hidden
 	parley.PrincipalBlocked:   "user.blocked",
 	parley.PrincipalUnblocked: "user.unblocked",
+	parley.PrincipalErased:    "",
 
 	parley.TaskStatusChanged: "task.status_updated",
 	parley.TaskStreamed:      "task_stream_delta",

@@ -55,6 +55,7 @@ func (b *builder) states() {
 	b.add("", parley.PrincipalBlocked, &parley.BlockBody{Blocked: Bruno}, own)
 	b.add("hostile", parley.PrincipalBlocked, &parley.BlockBody{Blocked: hostileID}, own)
 	b.add("", parley.PrincipalUnblocked, &parley.BlockBody{Blocked: Bruno}, own)
+	b.add("", parley.PrincipalErased, &parley.ErasedBody{Principal: Ada}, own)
 }
 
 func (b *builder) tasks() {

@@ -48,6 +48,7 @@ var names = map[parley.EventType]string{
 	parley.MemberHidden:       "",
 	parley.PrincipalBlocked:   "",
 	parley.PrincipalUnblocked: "",
+	parley.PrincipalErased:    "",
 	parley.TaskStatusChanged:  "",
 	parley.TaskStreamed:       "",
 	parley.CallStarted:        "",

@@ -47,6 +47,7 @@ var names = map[parley.EventType]string{
 	parley.MemberHidden:       "conversations.conversation.hidden",
 	parley.PrincipalBlocked:   "accounts.account.blocked",
 	parley.PrincipalUnblocked: "accounts.account.unblocked",
+	parley.PrincipalErased:    "accounts.account.erased",
 
 	parley.TaskStatusChanged: "tasks.task.{status}", // tasks.task.completed
 	parley.TaskStreamed:      "tasks.task.streamed",

@@ -35,6 +35,8 @@ func appendPayload(dst []byte, e *parley.Event) []byte {
 		dst = appendReceipt(dst, e, b)
 	case *parley.MemberStateBody:
 		dst = appendState(dst, b)
+	case *parley.ErasedBody:
+		dst = jsonw.Text(dst, "accountId", string(b.Principal))
 	case *parley.BlockBody:
 		dst = jsonw.Text(dst, "accountId", string(b.Blocked))
 	case *parley.TaskBody:

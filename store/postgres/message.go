@@ -15,13 +15,14 @@ import (
 const (
 	// The writer holds the conversation, so that n grows with seq.
 	insertMessage = `
-		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body, change_seq, deleted, internal, n, terms)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, n, message_terms(n, $11)
+		INSERT INTO messages (org, conversation, seq, id, sender, client_key, body, change_seq, deleted, internal, source_sender, n, terms)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12::text, n, message_terms(n, $11)
 		FROM (SELECT nextval('messages_n') AS n) number
 		ON CONFLICT DO NOTHING`
 
 	updateMessage = `
-		UPDATE messages SET body = $3, change_seq = $4, deleted = $5, terms = message_terms(n, $6), client_key = $7
+		UPDATE messages SET body = $3, change_seq = $4, deleted = $5, terms = message_terms(n, $6), client_key = $7,
+			source_sender = $8
 		WHERE org = $1 AND id = $2`
 
 	selectMessage = `SELECT body, change_seq FROM messages WHERE org = $1 AND id = $2`
@@ -71,7 +72,15 @@ func (t *tx) InsertMessage(m *parley.Message, org parley.OrgID) error {
 	}
 	return t.insert("insert message", insertMessage,
 		org, uuid(m.Conversation), m.Seq, uuid(m.ID), m.Sender, clientKey(org, m.Conversation, m.Sender, m.ClientMsgID),
-		body, m.ChangeSeq, m.Deleted, m.Internal, termsBy(org, m))
+		body, m.ChangeSeq, m.Deleted, m.Internal, termsBy(org, m), sourceSender(m))
+}
+
+// sourceSender is who first said what was forwarded; NULL for what was said here.
+func sourceSender(m *parley.Message) *parley.PrincipalID {
+	if m.Source == nil {
+		return nil
+	}
+	return &m.Source.Sender
 }
 
 // clientKey is what a message is found by that was sent under a client_msg_id; NULL
@@ -106,7 +115,7 @@ func (t *tx) UpdateMessage(m *parley.Message, org parley.OrgID) error {
 		return fmt.Errorf("postgres: update message %s: %w", m.ID, err)
 	}
 	return t.change("update message", updateMessage, org, uuid(m.ID), body, m.ChangeSeq, m.Deleted, termsBy(org, kept),
-		clientKey(org, kept.Conversation, kept.Sender, kept.ClientMsgID))
+		clientKey(org, kept.Conversation, kept.Sender, kept.ClientMsgID), sourceSender(kept))
 }
 
 // Message implements parley.Tx.

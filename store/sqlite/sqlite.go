@@ -26,10 +26,12 @@ type Store struct {
 	lock    *os.File // nil where not exclusive
 	writeDB *sql.DB
 	readDB  *sql.DB
-	reads   *stmts
-	writer  *writer
-	queue   *queue
-	closing atomic.Bool
+	// truncate has a connection only while a scrubbing cuts the WAL off.
+	truncate *sql.DB
+	reads    *stmts
+	writer   *writer
+	queue    *queue
+	closing  atomic.Bool
 
 	fewMessages int // see the constant
 }
@@ -97,6 +99,10 @@ func (s *Store) connect(cfg *Config) error {
 		return fmt.Errorf("sqlite: open %s: %w", cfg.Path, err)
 	}
 	s.writeDB.SetMaxOpenConns(1)
+	if s.truncate, err = sql.Open("sqlite", dsn); err != nil {
+		return fmt.Errorf("sqlite: open %s: %w", cfg.Path, err)
+	}
+	s.truncate.SetMaxIdleConns(-1)
 	if dsn, err = cfg.dsn(true); err != nil {
 		return err
 	}
@@ -179,6 +185,9 @@ func (s *Store) release() error {
 	}
 	if s.readDB != nil {
 		errs = append(errs, s.readDB.Close())
+	}
+	if s.truncate != nil {
+		errs = append(errs, s.truncate.Close())
 	}
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.Close())
