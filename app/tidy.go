@@ -10,9 +10,10 @@ import (
 const (
 	tidyInterval = 2 * time.Second
 	// quietAllocs is how much a process allocates in an interval that does next to
-	// nothing: pings, looks at the store; tidyWorth how much garbage is worth looking
-	// for, or memory without anything in it worth giving back, in bytes.
-	quietAllocs = 16 << 20
+	// nothing: pings, looks at the store. A thousand messages a second are 10 MiB, and
+	// those that come while it tidies wait. tidyWorth is how much garbage is worth
+	// looking for, or memory without anything in it worth giving back, in bytes.
+	quietAllocs = 4 << 20
 	tidyWorth   = 8 << 20
 )
 
