@@ -13,7 +13,8 @@ import (
 type blocks map[parley.PrincipalID]struct{}
 
 // shuns reports whether an event tells what somebody says whom the person blocks. By
-// what is known now, not by what was when it happened. Safe for any goroutine.
+// what is known now, not by what was when it happened. A run's end is left to spellEnd:
+// who heard it begin is told that it is over (P4). Safe for any goroutine.
 func (p *person) shuns(e *parley.Event) bool {
 	return p.blocked.Load() != nil && p.blocks(e)
 }
@@ -21,6 +22,11 @@ func (p *person) shuns(e *parley.Event) bool {
 // blocks is shuns for one who blocks somebody: apart, so that shuns costs those who
 // block nobody no call.
 func (p *person) blocks(e *parley.Event) bool {
+	return e.Type != parley.RunEnded && p.blocksSpeaker(e)
+}
+
+// blocksSpeaker reports whether the person blocks the one who has the word in an event.
+func (p *person) blocksSpeaker(e *parley.Event) bool {
 	b := p.blocked.Load()
 	if b == nil {
 		return false

@@ -168,9 +168,10 @@ func TestARestoredLogTakesBlocksBack(t *testing.T) {
 	})
 }
 
-// Of an agent that one blocks in the middle of its answer one hears no more, not even
-// the end; the cursor moves on all the same. Where the block ends before the answer
-// does, what is missing of the text comes with the next piece.
+// Of an agent that one blocks in the middle of its answer one hears no more than that it
+// is over, when it is (P4); who did not hear it begin is not told that either. Where the
+// block ends before the answer does, what is missing of the text comes with the next
+// piece.
 func TestAnAgentIsBlockedWhileItAnswers(t *testing.T) {
 	for _, dialect := range []string{"topics", "bot"} {
 		t.Run(dialect, func(t *testing.T) {
@@ -188,11 +189,15 @@ func TestAnAgentIsBlockedWhileItAnswers(t *testing.T) {
 				ada.expect("delta 3 it is")
 				w.tell(blocked("ada", "agent"))
 				w.say("!")
+				late := w.attach(resuming("", dialect, "ada")).subscribe()
+				late.expect("Subscribed at 4")
 				w.end()
-				ada.expect()
-				ada.TellCursor()
+				ada.expect("6 run.ended")
+				late.expect()
+				w.tell(blocked("bob", "agent")) // is nothing to her
+				late.TellCursor()
 				synctest.Wait()
-				ada.expect("CursorMoved at 6")
+				late.expect("CursorMoved at 7")
 			})
 		})
 	}
@@ -211,8 +216,8 @@ func TestOpenAnswersOfTheBlockedAreNotTold(t *testing.T) {
 }
 
 // One who fell behind within an answer, and blocks the agent after its message was
-// passed over for the end that was to follow, is not told the end; its cursor moves on.
-func TestTheCursorMovesPastAnEndThatIsKeptBack(t *testing.T) {
+// passed over for the end that was to follow, is told the end without a text.
+func TestAnEndThatFollowsABlockIsTold(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t, func(l *parley.Limits) { l.QueueFrames = 1 })
 		w.nodes[0].hub.sizes.page = 1
@@ -230,11 +235,7 @@ func TestTheCursorMovesPastAnEndThatIsKeptBack(t *testing.T) {
 		}
 		w.tell(blocked("ada", "agent"))
 		ada.more = true
-		ada.expect()
-		w.tell(blocked("bob", "agent")) // is nothing to her
-		ada.TellCursor()
-		synctest.Wait()
-		ada.expect("CursorMoved at 5")
+		ada.expect("3 run.ended", "CursorMoved at 4")
 	})
 }
 

@@ -47,6 +47,7 @@ type client struct {
 	inHistory bool   // a history is being read
 	base      uint64 // nothing at or below it is owed
 	nodeAt    uint64 // where its node was when it attached
+	returned  bool   // it came back to where it was, by its cursor
 	perhapsTo uint64 // nor surely at or below this
 	checked   uint64 // all that is owed up to here was told
 	last      uint64
@@ -258,7 +259,7 @@ func (c *client) attach() {
 	c.over = map[uint64]bool{}
 	c.base, c.perhapsTo, c.last = c.applied(), 0, 0
 	c.nodeAt = c.base
-	if resume && !c.lostCursor() {
+	if c.returned = resume && !c.lostCursor(); c.returned {
 		c.base = c.at
 	} else {
 		clear(c.answered)

@@ -190,8 +190,8 @@ func (l *Listener) TellCursor() {
 }
 
 // forgetEnded lets go of runs whose end was owed to a live listener that has nothing
-// to come, and that was kept from it: it blocks the agent by now. On the loop, under
-// mu.
+// to come, and that was kept from it: its token no longer lets it hear it. On the loop,
+// under mu.
 func (l *Listener) forgetEnded() {
 	if l.state != live || len(l.queue) > 0 || l.past == nil {
 		return

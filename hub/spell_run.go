@@ -85,9 +85,13 @@ func (l *Listener) spellOutcome(dst []byte, en *entry, b *parley.MessageBody, v 
 	return l.write(dst, en, v)
 }
 
-// spellEnd appends a run's end.
+// spellEnd appends a run's end. Who blocks its agent by now is told no more of the text,
+// and that it was cancelled where it heard it begin.
 func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.View) []byte {
-	dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
+	blocked := l.person.blocksSpeaker(en.event)
+	if !blocked {
+		dst = l.spellRest(dst, en.event, parley.DeltaBody{Run: b.Run, Message: b.Message, Agent: b.Agent, Epoch: b.Epoch}, b.Text)
+	}
 	begun := l.begun(b.Run, b.After)
 	delete(l.runs, b.Run)
 	if l.past != nil {
@@ -95,10 +99,22 @@ func (l *Listener) spellEnd(dst []byte, en *entry, b *parley.RunBody, v parley.V
 		delete(l.past.unended, b.Run)
 		delete(l.past.answered, b.Run)
 	}
-	if l.feed.h.traits[l.dialect].endsStreams && !begun {
+	if (blocked || l.feed.h.traits[l.dialect].endsStreams) && !begun {
 		return dst
 	}
+	if blocked {
+		en = cutShort(en.event, b)
+	}
 	return l.write(dst, en, v)
+}
+
+// cutShort is a run's end that says nothing of what it was.
+func cutShort(e *parley.Event, b *parley.RunBody) *entry {
+	cut := *e
+	cut.Body = &parley.RunBody{
+		Run: b.Run, Message: b.Message, Agent: b.Agent, Status: parley.RunCancelled, Epoch: b.Epoch, After: b.After,
+	}
+	return &entry{event: &cut}
 }
 
 // begun reports whether the client has heard the run begin: on this Conn, or on
