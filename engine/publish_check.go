@@ -69,9 +69,9 @@ func (pub *publishing) checkType(p *parley.Principal) error {
 			return invalid("channel", "%s belongs on the channel %s", pub.Type, spec.Channel)
 		}
 	case builtIn || isReserved(pub.Type):
-		return parley.Errorf(parley.CodeForbidden, "%s is not for publishing", pub.Type)
+		return notForPublishing("type", string(pub.Type), "types of this kind are the server's own")
 	case isSource(pub.Channel):
-		return parley.Errorf(parley.CodeForbidden, "the channel %s is not for publishing", pub.Channel)
+		return notForPublishing("channel", "the channel "+pub.Channel, "its name is that of the server's own events; choose another")
 	}
 	switch pub.Channel {
 	case parley.ChannelMemory, parley.ChannelOffering, parley.ChannelSystem:
@@ -80,6 +80,11 @@ func (pub *publishing) checkType(p *parley.Principal) error {
 		}
 	}
 	return nil
+}
+
+// notForPublishing tells of a reserved name (docs/reference/publishing.md).
+func notForPublishing(field, what, why string) error {
+	return &parley.Error{Code: parley.CodeForbidden, Message: what + " is not for publishing: " + why, Field: field}
 }
 
 func isReserved(t parley.EventType) bool {
