@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,8 +130,11 @@ func (h *House) target(ctx context.Context, s Surface, plan *Plan) (*Target, err
 		Proc: h.Proc, Addr: v.addr, Born: h.born, House: h,
 		Listener: v.listener, Resume: v.resume, Publisher: v.publisher, Template: v.template,
 	}
-	if s == Events {
+	switch s {
+	case Events:
 		t.Request, t.Requester = v.request, v.requester
+	case Chat:
+		t.Send, t.Requester = v.send(), v.requester
 	}
 	t.Sync = []byte(`{"op":"ping"}`)
 	if !v.custom() {
@@ -283,6 +288,40 @@ func (v *spoken) request(events int) func(dst []byte, n uint64) []byte {
 		}
 		return appendPost(nil, v.addr, "/api/events/publish/batch", v.service, `{"events":[`+strings.Join(list, ",")+`]}`)
 	})
+}
+
+// sendTexts is how many different texts messages have.
+const sendTexts = 1000
+
+// send posts messages to the conversations in turn. What is one's own of a message is
+// its id; its words are of a vocabulary in which few are said often.
+func (v *spoken) send() func(dst []byte, n uint64) []byte {
+	const id = "bench-0000000000000000" // its digits are written over
+	random := rand.New(rand.NewPCG(1, 2))
+	words := rand.NewZipf(random, 1.1, 4, 20_000)
+	type text struct {
+		request []byte
+		digits  int // where they end
+	}
+	texts := make([]text, sendTexts)
+	for i := range texts {
+		said := make([]string, 4+random.IntN(16))
+		for j := range said {
+			said[j] = "w" + strconv.FormatUint(words.Uint64(), 36)
+		}
+		body := fmt.Sprintf(`{"conversation_id":%q,"content_text":%q,"client_msg_id":%q}`,
+			v.conversations[i%len(v.conversations)], strings.Join(said, " "), id)
+		texts[i].request = appendPost(nil, v.addr, "/v1/chat/messages/send", v.user, body)
+		texts[i].digits = len(texts[i].request) - len(`"}`)
+	}
+	return func(dst []byte, n uint64) []byte {
+		t := &texts[n%sendTexts]
+		dst = append(dst, t.request...)
+		for at := len(dst) - len(t.request) + t.digits - 1; n > 0; at, n = at-1, n/10 {
+			dst[at] = '0' + byte(n%10)
+		}
+		return dst
+	}
 }
 
 // inTurn appends one of so many requests after the other.

@@ -3,9 +3,11 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,5 +102,39 @@ func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is sent by the route is stored, each message under an id of its own.
+func TestSendStoresEachMessage(t *testing.T) {
+	h := house(t, false)
+	target, err := h.target(t.Context(), Chat, &Plan{Topics: 3, Listeners: 1, Conversations: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := load.New(t.Context(), target.Scan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conns, err := l.Connect([]*load.Dial{target.Requester(), target.Requester()}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := map[string]bool{}
+	a, err := l.Ask(conns, func(dst []byte, n uint64) []byte {
+		request := target.Send(nil, n)
+		_, id, _ := bytes.Cut(request, []byte(`"client_msg_id":`))
+		sent[string(id)] = true
+		return append(dst, request...)
+	}, 0, 100*time.Millisecond, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Answers == 0 || uint64(len(sent)) < a.Answers {
+		t.Errorf("%d answers to %d messages", a.Answers, len(sent))
+	}
+	if at := string(target.Send(nil, 1234567)); !strings.HasSuffix(at, `"bench-0000000001234567"}`) {
+		t.Errorf("the request ends in %q", at[len(at)-40:])
 	}
 }

@@ -77,6 +77,9 @@ type Target struct {
 	// connection for them is made.
 	Request   func(events int) func(dst []byte, n uint64) []byte
 	Requester func() *load.Dial
+	// Send appends the n-th HTTP request that posts a message to one of the topics, each
+	// under an id of its own; nil where the peer has no such thing.
+	Send func(dst []byte, n uint64) []byte
 	// Born is the server's memory in bytes before anything was asked of it.
 	Born int64
 	// House is the Parley that was started; nil for others.

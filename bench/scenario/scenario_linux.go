@@ -66,6 +66,7 @@ func All() []Scenario {
 		{"idle-max", "memory of as many connections as there may be files, up to 50,000", false, idle(0)},
 		{"publish", "POST one durable event at a time on 32 connections; nethttp is the floor", false, publish(1)},
 		{"publish-batch", "POST 100 durable events at a time on 32 connections", true, publish(100)},
+		{"send", "POST one message at a time to 50 conversations on 32 connections", true, send},
 		{"storm-1", "5,000 clients dropped, 100 durable events missed, all come back: one topic", true, storm(1)},
 		{"storm-500", "the same with 500 topics", true, storm(500)},
 		{"slow", "1 topic at 1,000 messages a second, a tenth of 2,000 readers at 1 kB/s", false, slow},
