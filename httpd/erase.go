@@ -52,6 +52,9 @@ func (s *Server) getErasure(c *call) error {
 		return missing
 	}
 	job, err := s.Store.Erasure(c.ctx, c.who.Org, id)
+	if isNotFound(err) {
+		return missing
+	}
 	if err != nil {
 		return err
 	}
