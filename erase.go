@@ -248,12 +248,15 @@ type ErasureTx interface {
 	RunsAfter(org OrgID, trigger MessageID) ([]Run, error)
 }
 
-// ErasureReader reads the jobs.
+// ErasureReader reads the jobs, and by pages what is exported.
 type ErasureReader interface {
 	// Erasure reads one. ErrNotFound where there is none in the org.
 	Erasure(ctx context.Context, org OrgID, id ErasureID) (*Erasure, error)
 	// OpenErasures lists those under way in all orgs, the oldest first.
 	OpenErasures(ctx context.Context, limit int) ([]Erasure, error)
+	// ConversationsEver and MessagesBy are those of ErasureTx.
+	ConversationsEver(ctx context.Context, org OrgID, principal PrincipalID, after ConversationID, limit int) ([]ConversationID, error)
+	MessagesBy(ctx context.Context, org OrgID, id ConversationID, sender PrincipalID, after uint64, limit int) ([]Message, error)
 }
 
 // Scrubber is an optional ability of a Store whose files keep what was deleted: Scrub

@@ -73,6 +73,10 @@ func everybody() people {
 		Org: "org_demo", ID: "svc", Kind: parley.KindService, Class: parley.ClassKey,
 		Scopes: parley.NewScopes(parley.ScopeEventsPublish, parley.ScopeConversationsRead, parley.ScopeSystemPublish),
 	}
+	p["admin"] = &parley.Principal{
+		Org: "org_demo", ID: "ops", Kind: parley.KindService, Class: parley.ClassKey,
+		Scopes: parley.NewScopes(parley.ScopeAdmin),
+	}
 	p["robot"] = &parley.Principal{
 		Org: "org_demo", ID: "robot", Kind: parley.KindService, Class: parley.ClassKey, Scopes: parley.UserScopes,
 	}

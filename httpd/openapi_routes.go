@@ -101,6 +101,8 @@ func bodiesOf() map[string]bodies {
 		"POST " + chat + "/users/{userId}/block":    {out: empty{}},
 		"DELETE " + chat + "/users/{userId}/block":  {out: empty{}},
 		"POST " + chat + "/presence":                {in: presenceRequest{}, out: presenceState{}},
+		"GET /v1/users/{userId}/export":             {file: true},
+		"GET " + conversation + "/export":           {file: true},
 		"POST /v1/users/{userId}/erase":             {out: erasure{}, code: 202},
 		"GET /v1/erasures/{id}":                     {out: erasure{}},
 		"GET " + chat + "/blocks":                   {out: blockList{}},

@@ -122,6 +122,8 @@ func Routes() []Route {
 		{"POST", "/v1/chat/presence", SurfaceChat, false, JSONBody, "say that one is away or back", (*Server).say, nil},
 		{"GET", "/v1/chat/users", SurfaceChat, false, NoBody, "the people of one's org", (*Server).listUsers, nil},
 		{"GET", "/v1/chat/agents", SurfaceChat, false, NoBody, "the agents one can talk with", (*Server).listAgents, nil},
+		{"GET", "/v1/users/{userId}/export", SurfaceChat, false, NoBody, "all that is kept of a user, as JSON lines: one's own, or as an administrator", (*Server).exportUser, nil},
+		{"GET", conversation + "/export", SurfaceChat, false, NoBody, "a whole conversation, as JSON lines, for administrators", (*Server).exportConversation, nil},
 		{"POST", "/v1/users/{userId}/erase", SurfaceChat, false, NoBody, "erase a user: oneself, or as an administrator", (*Server).eraseUser, nil},
 		{"GET", "/v1/erasures/{id}", SurfaceChat, false, NoBody, "how far an erasure has come", (*Server).getErasure, nil},
 		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},

@@ -189,11 +189,7 @@ func (t *tx) EraseTasks(org parley.OrgID, id parley.ConversationID) error {
 func (t *tx) ConversationsEver(
 	org parley.OrgID, principal parley.PrincipalID, after parley.ConversationID, limit int,
 ) ([]parley.ConversationID, error) {
-	scan := func(row pgx.CollectableRow) (id parley.ConversationID, err error) {
-		err = row.Scan(intoID(&id))
-		return id, err
-	}
-	return getAll(t, "conversations ever", scan, selectEver, org, principal, uuid(after), limit)
+	return getAll(t, "conversations ever", scanConversationID, selectEver, org, principal, uuid(after), limit)
 }
 
 // MessagesBy implements parley.Tx.
@@ -221,4 +217,26 @@ func (t *tx) ReactionsBy(
 // RunsAfter implements parley.Tx.
 func (t *tx) RunsAfter(org parley.OrgID, trigger parley.MessageID) ([]parley.Run, error) {
 	return getAll(t, "runs after a message", scanRun, selectRunsAfter, org, uuid(trigger))
+}
+
+func scanConversationID(row pgx.CollectableRow) (id parley.ConversationID, err error) {
+	err = row.Scan(intoID(&id))
+	return id, err
+}
+
+// ConversationsEver implements parley.ErasureReader.
+func (s *Store) ConversationsEver(
+	ctx context.Context, org parley.OrgID, principal parley.PrincipalID, after parley.ConversationID, limit int,
+) ([]parley.ConversationID, error) {
+	return readAll(ctx, s, "conversations ever", scanConversationID, selectEver, org, principal, uuid(after), limit)
+}
+
+// MessagesBy implements parley.ErasureReader.
+func (s *Store) MessagesBy(
+	ctx context.Context, org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, after uint64, limit int,
+) ([]parley.Message, error) {
+	if sender == "" {
+		return s.Messages(ctx, org, id, after+1, 0, limit, false)
+	}
+	return readAll(ctx, s, "messages of a sender", scanMessage, selectMessagesBy, org, uuid(id), sender, bigint(after), limit)
 }

@@ -250,3 +250,33 @@ func (t *tx) RunsAfter(org parley.OrgID, trigger parley.MessageID) ([]parley.Run
 	}
 	return all, nil
 }
+
+// ConversationsEver implements parley.ErasureReader.
+func (s *Store) ConversationsEver(
+	ctx context.Context, org parley.OrgID, principal parley.PrincipalID, after parley.ConversationID, limit int,
+) ([]parley.ConversationID, error) {
+	args := []any{string(org), string(principal), after[:], limit}
+	all, err := list(ctx, s.reads, selectEver, args, func(id *parley.ConversationID) []any { return []any{into(id)} })
+	if err = s.readError(ctx, err); err != nil {
+		return nil, fmt.Errorf("conversations ever: %w", err)
+	}
+	return all, nil
+}
+
+// MessagesBy implements parley.ErasureReader.
+func (s *Store) MessagesBy(
+	ctx context.Context, org parley.OrgID, id parley.ConversationID, sender parley.PrincipalID, after uint64, limit int,
+) ([]parley.Message, error) {
+	if sender == "" {
+		return s.Messages(ctx, org, id, after+1, 0, limit, false)
+	}
+	rows, err := list(ctx, s.reads, selectMessagesBy, []any{string(org), id[:], string(sender), bounded(after), limit}, messageDest)
+	if err = s.readError(ctx, err); err != nil {
+		return nil, fmt.Errorf("messages of a sender in %s: %w", id, err)
+	}
+	all := make([]parley.Message, len(rows))
+	for i := range rows {
+		all[i] = *rows[i].message()
+	}
+	return all, nil
+}
