@@ -371,3 +371,20 @@ func TestTheEngineSweepsByItself(t *testing.T) {
 		}
 	})
 }
+
+// Who is erased leaves no files: neither what it sent, also where others forwarded
+// it, nor what it uploaded and did not send. Those of others stay.
+func TestFilesOfWhoIsErasedGo(t *testing.T) {
+	blobs, option := filing(t)
+	w := newWorld(t, option)
+	in, there := w.group(ben.ID), w.must(ben, parley.CreateConversation{Kind: parley.KindGroup, Members: []parley.PrincipalID{cleo.ID}}).Conversation.ID
+	sent, unsent, bens := w.upload(ann, in, "a", "four"), w.upload(ann, in, "b", "four"), w.upload(ben, in, "c", "four")
+	m := w.must(ann, parley.PostMessage{Conversation: in, Attachments: []parley.AttachmentID{sent}}).Message
+	w.must(ben, parley.PostMessage{Conversation: in, Attachments: []parley.AttachmentID{bens}})
+	w.must(ben, parley.ForwardMessage{Message: m.ID, Conversations: []parley.ConversationID{there}})
+	w.erased(w.must(ann, parley.EraseUser{Principal: ann.ID}).Erasure.ID)
+	w.sweep()
+	if kept(t, blobs, sent) || kept(t, blobs, unsent) || !kept(t, blobs, bens) {
+		t.Errorf("sent %v, unsent %v, ben's %v", kept(t, blobs, sent), kept(t, blobs, unsent), kept(t, blobs, bens))
+	}
+}

@@ -41,6 +41,7 @@ func (e *erasing) account() error {
 	if err := e.EraseAccount(e.job.Org, e.job.Principal, e.now); err != nil {
 		return err
 	}
+	e.released = true // what was not sent
 	n, err := e.ErasePublished(e.job.Org, e.job.Principal, eraseEvents)
 	if err == nil && n < eraseEvents {
 		e.job.Phase = parley.EraseConversations
@@ -227,6 +228,7 @@ func (e *erasing) message(c *parley.Conversation, m *parley.Message, its bool) e
 	if err := e.forget(c, m); err != nil {
 		return err
 	}
+	e.released = e.released || len(m.Attachments) > 0
 	told := m.Deleted || c.Status == parley.StatusDeleted
 	m.Empty()
 	if its {
