@@ -72,6 +72,10 @@ func (c *Config) dsn(readOnly bool) (string, error) {
 	}
 	if readOnly {
 		pragmas = append(pragmas, "query_only(on)")
+	} else {
+		// What was deleted or written anew is no longer in the file, nor on the pages of
+		// it that are free.
+		pragmas = append(pragmas, "secure_delete(on)")
 	}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: url.Values{"_pragma": pragmas}.Encode()}
 	return u.String(), nil
