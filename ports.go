@@ -244,6 +244,8 @@ type Reader interface {
 	Changes(ctx context.Context, org OrgID, id ConversationID, after, upTo uint64, limit int) ([]*Event, error)
 	// Blocks lists whom a principal blocks, in the byte order of their ids.
 	Blocks(ctx context.Context, org OrgID, owner PrincipalID) ([]Block, error)
+	// OrgBlocks lists who blocks whom in an org, in no order, at most limit of them.
+	OrgBlocks(ctx context.Context, org OrgID, limit int) ([]Block, error)
 	// Unread counts what a principal has not read. next is empty at the end, and always
 	// where the query names conversations.
 	Unread(ctx context.Context, q UnreadQuery) (list []Unread, next string, err error)

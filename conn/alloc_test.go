@@ -56,6 +56,10 @@ func (quietStore) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]p
 	return nil, nil
 }
 
+func (quietStore) OrgBlocks(context.Context, parley.OrgID, int) ([]parley.Block, error) {
+	return nil, nil
+}
+
 // written returns what tells an event to n Conns on TCP sockets and reads it at
 // their other ends.
 func written(t *testing.T, n int) func() {

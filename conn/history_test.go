@@ -41,6 +41,10 @@ func (s *leaving) MemberStates(context.Context, parley.OrgID, parley.PrincipalID
 	return []parley.MemberState{{HiddenSeq: s.hiddenSeq}}, nil
 }
 
+func (s *leaving) OrgBlocks(ctx context.Context, org parley.OrgID, _ int) ([]parley.Block, error) {
+	return s.Blocks(ctx, org, "bob")
+}
+
 func (s *leaving) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley.Block, error) {
 	if s.blocked {
 		return []parley.Block{{Owner: "bob", Blocked: "ada"}}, nil

@@ -33,6 +33,10 @@ func (bench) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]parley
 	return nil, nil
 }
 
+func (bench) OrgBlocks(context.Context, parley.OrgID, int) ([]parley.Block, error) {
+	return nil, nil
+}
+
 func (bench) CheckCursor(_ context.Context, _ parley.ReplayQuery, at parley.Position) error {
 	if at.Offset > 0 {
 		return parley.ErrCursor

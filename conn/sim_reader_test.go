@@ -331,6 +331,10 @@ func (s *simLog) Blocks(context.Context, parley.OrgID, parley.PrincipalID) ([]pa
 	return nil, s.away()
 }
 
+func (s *simLog) OrgBlocks(context.Context, parley.OrgID, int) ([]parley.Block, error) {
+	return nil, s.away()
+}
+
 func (s *simLog) Head(context.Context, parley.OrgID) (parley.Position, error) {
 	n := s.len()
 	if n == 0 {

@@ -41,6 +41,50 @@ func (p *person) knows(b *blocks) {
 	p.blocksKnown = true
 }
 
+// maxOrgBlocks is up to how many blocks of its org a feed holds all.
+const maxOrgBlocks = 1000
+
+// orgBlocks are all blocks of an org, where they are few: then the store need not be
+// asked about everybody who comes, which after a restart is everybody at once. Owned
+// by the feed's loop.
+type orgBlocks struct {
+	asked bool                           // somebody has read them, or does
+	of    map[parley.PrincipalID]*blocks // nil: not known, or too many
+	count int                            // at least how many there are
+}
+
+// learn applies a block or the end of one; of so many that they were not worth
+// holding it forgets all.
+func (o *orgBlocks) learn(owner, blocked parley.PrincipalID, on bool) {
+	if o.of == nil {
+		return
+	}
+	if b := o.of[owner].with(blocked, on); b != nil {
+		o.of[owner] = b
+	} else {
+		delete(o.of, owner)
+	}
+	if on {
+		o.count++
+	}
+	if o.count > 2*maxOrgBlocks {
+		*o = orgBlocks{}
+	}
+}
+
+// knowsBlocks reports whether the feed knows whom a principal blocks. On the loop.
+func (f *feed) knowsBlocks(id parley.PrincipalID) bool {
+	p := f.persons[id]
+	return f.orgBlocks.of != nil || p != nil && p.blocksKnown
+}
+
+// shareBlocks has a person, who comes now, know what the feed knows. On the loop.
+func (f *feed) shareBlocks(id parley.PrincipalID) {
+	if p := f.person(id); !p.blocksKnown {
+		p.knows(f.orgBlocks.of[id])
+	}
+}
+
 // learnBlock applies a block, or the end of one, to whom the feed knows. On the loop.
 func (f *feed) learnBlock(e *parley.Event) {
 	body, ok := e.Body.(*parley.BlockBody)
@@ -49,6 +93,7 @@ func (f *feed) learnBlock(e *parley.Event) {
 	}
 	f.blockings++
 	for _, owner := range e.Targets {
+		f.orgBlocks.learn(owner, body.Blocked, e.Type == parley.PrincipalBlocked)
 		if p := f.persons[owner]; p != nil && p.blocksKnown {
 			p.knows(p.blocked.Load().with(body.Blocked, e.Type == parley.PrincipalBlocked))
 		}
@@ -91,11 +136,35 @@ func (f *feed) readBlocks(ctx context.Context, owner parley.PrincipalID) (*block
 	return b, nil
 }
 
+// readOrgBlocks reads who blocks whom in the org; of is nil where they are too many.
+// Off the loop, as readBlocks.
+func (f *feed) readOrgBlocks(ctx context.Context) (all orgBlocks, err error) {
+	all.asked = true
+	list, err := f.h.cfg.Store.OrgBlocks(ctx, f.org, maxOrgBlocks+1)
+	if err != nil {
+		return all, fmt.Errorf("read who blocks whom: %w", err)
+	}
+	if len(list) > maxOrgBlocks {
+		return all, nil
+	}
+	all.of, all.count = map[parley.PrincipalID]*blocks{}, len(list)
+	for i := range list {
+		b := all.of[list[i].Owner]
+		if b == nil {
+			b = &blocks{}
+			all.of[list[i].Owner] = b
+		}
+		(*b)[list[i].Blocked] = struct{}{}
+	}
+	return all, nil
+}
+
 const rereadPause = 200 * time.Millisecond
 
 // forgetBlocks has the blocks of all read again: the log they came from was taken
 // back. Those who are here are kept from what they were kept from until that is done.
 func (f *feed) forgetBlocks() {
+	f.orgBlocks = orgBlocks{}
 	for _, p := range f.persons {
 		p.blocksKnown = false
 	}

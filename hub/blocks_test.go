@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,30 +117,93 @@ func TestBlocksAreKnownFromTheBeginning(t *testing.T) {
 }
 
 func TestABlockThatIsMadeWhileBlocksAreReadHolds(t *testing.T) {
+	for name, prepare := range map[string]func(w *world){"of one": (*world).manyBlocks, "of all": func(*world) {}} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T) {
+				w := newWorld(t)
+				prepare(w)
+				bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+				w.tell(joined("eve"))
+				f := bob.feed
+				f.do(func() { f.orgBlocks = orgBlocks{asked: f.orgBlocks.of == nil} })
+				reads := 0
+				w.store.with(func() {
+					w.store.onRead = func(context.Context) {
+						if reads++; reads == 1 { // what is read was read already
+							w.store.commit(blocked("eve", "bob"))
+							w.nodes[0].bus.put(&w.nodes[0].bus.log, logMessage(w.store.sequence(1)[0], false))
+							w.nodes[0].bus.take("log", &w.nodes[0].bus.log, nil, 0)
+						}
+					}
+				})
+				eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") }).subscribe()
+				w.tell(by("bob", "one"), said("two"))
+				eve.expect("Subscribed", "5 message.created two")
+			})
+		})
+	}
+}
+
+// manyBlocks makes more blocks than a feed holds all.
+func (w *world) manyBlocks() {
+	w.store.with(func() {
+		w.store.blocks["zoe"] = map[parley.PrincipalID]bool{}
+		for i := range maxOrgBlocks + 1 {
+			w.store.blocks["zoe"][parley.PrincipalID(fmt.Sprint("bore", i))] = true
+		}
+	})
+}
+
+// Where few of an org block anybody that is read once, by who comes first.
+func TestFewBlocksAreReadOnce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
-		w.tell(joined("eve"))
-		reads := 0
-		w.store.with(func() {
-			w.store.onRead = func(context.Context) {
-				if reads++; reads == 1 { // what is read was read already
-					w.store.commit(blocked("eve", "bob"))
-					w.nodes[0].bus.put(&w.nodes[0].bus.log, logMessage(w.store.sequence(1)[0], false))
-					w.nodes[0].bus.take("log", &w.nodes[0].bus.log, nil, 0)
-				}
-			}
-		})
-		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") }).subscribe()
-		w.tell(by("bob", "one"), said("two"))
-		eve.expect("Subscribed", "5 message.created two")
+		w.tell(joined("eve"), blocked("eve", "bob"))
+		w.attach(nil)
+		w.tell(blocked("bob", "ada")) // heard by the feed alone
+		w.store.with(func() { w.store.failing = true })
+		eve := w.attach(func(c *ListenerConfig) { c.Principal = user("eve") })
+		bob := w.attach(func(c *ListenerConfig) { c.Principal = user("bob") })
+		w.store.with(func() { w.store.failing = false })
+		eve.subscribe()
+		bob.subscribe()
+		w.tell(said("one"), by("bob", "two"), by("agent", "three"))
+		eve.expect("Subscribed", "5 message.created one", "7 message.created three")
+		bob.expect("Subscribed", "6 message.created two", "7 message.created three")
 	})
+}
+
+// So many come to be that they are not held any more: who is here knows its own.
+func TestManyBlocksAreNotHeld(t *testing.T) {
+	var o orgBlocks
+	o.learn("ada", "bob", true)
+	if o.of != nil {
+		t.Error("what was never read is held")
+	}
+	o = orgBlocks{asked: true, of: map[parley.PrincipalID]*blocks{}}
+	o.learn("ada", "bob", true)
+	o.learn("ada", "eve", true)
+	o.learn("ada", "bob", false)
+	if b := o.of["ada"]; b == nil || len(*b) != 1 {
+		t.Errorf("ada blocks %v", b)
+	}
+	o.learn("ada", "eve", false)
+	if len(o.of) != 0 {
+		t.Errorf("who blocks nobody is held: %v", o.of)
+	}
+	for i := range 2 * maxOrgBlocks {
+		o.learn("ada", parley.PrincipalID(fmt.Sprint(i)), true)
+	}
+	if o.of != nil || o.asked {
+		t.Errorf("%d are held", len(*o.of["ada"]))
+	}
 }
 
 // Whose blocks cannot be read is not let in: it would hear what it must not.
 func TestWithoutTheStoreNobodyComes(t *testing.T) {
 	within(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.manyBlocks()
 		w.attach(nil)
 		w.store.with(func() { w.store.failing = true })
 		h := w.nodes[0].hub

@@ -52,6 +52,7 @@ type feed struct {
 	stalled       bool
 	restored      uint64 // counts the times that the log was taken back
 	blockings     uint64 // counts the changes of blocks that were applied
+	orgBlocks     orgBlocks
 	forgotten     uint64 // counts what was deleted or erased and taken out of the ring
 
 	// The event that is told now.

@@ -159,9 +159,13 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 		if !f.do(func() {
 			switch k = l.lacks(&place); {
 			case !k.any():
+				f.shareBlocks(l.who.Load().ID)
 				l.register(cfg, place)
 			case k.place && !asked:
 				filled = f.reachBack(place.at.Offset)
+			}
+			if filled == nil && k.blocks && !f.orgBlocks.asked {
+				f.orgBlocks.asked, k.orgBlocks = true, true
 			}
 		}) {
 			return ErrClosed
@@ -173,17 +177,23 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 			f.await(filled)
 			continue
 		}
-		blocked, err := l.lookUp(&place, &k)
+		found, err := l.lookUp(&place, &k)
 		if err != nil {
+			if k.orgBlocks {
+				f.do(func() { f.orgBlocks.asked = false })
+			}
 			return err
 		}
 		again := false
 		if !f.do(func() {
 			if again = k.outdated(f); !again {
-				if k.blocks {
-					f.person(l.who.Load().ID).knows(blocked)
+				l.learns(&k, &found)
+				if again = !f.knowsBlocks(l.who.Load().ID); !again {
+					f.shareBlocks(l.who.Load().ID)
+					l.register(cfg, place)
 				}
-				l.register(cfg, place)
+			} else if k.orgBlocks {
+				f.orgBlocks.asked = false
 			}
 		}) {
 			return ErrClosed
@@ -197,6 +207,7 @@ func (l *Listener) enter(cfg *ListenerConfig) error {
 // lacks is what only the store can say before a listener is registered.
 type lacks struct {
 	place, blocks bool
+	orgBlocks     bool // all blocks of the org are to be read: nobody has, since the feed began
 	// The state of the feed by which what the store says is still true.
 	log, blockings uint64
 }
@@ -212,23 +223,42 @@ func (k *lacks) outdated(f *feed) bool {
 // lacks says what the feed does not know of the listener. On the loop.
 func (l *Listener) lacks(place *resumption) lacks {
 	f := l.feed
-	p := f.persons[l.who.Load().ID]
 	return lacks{
 		place:  place.named && place.reload == "" && !l.recognize(place),
-		blocks: p == nil || !p.blocksKnown,
+		blocks: !f.knowsBlocks(l.who.Load().ID),
 		log:    f.restored, blockings: f.blockings,
 	}
 }
 
+// found is what the store said of blocks.
+type found struct {
+	blocked *blocks   // of the listener's principal
+	org     orgBlocks // where they were asked for; of is nil where they are too many
+}
+
 // lookUp asks the store for what is lacking.
-func (l *Listener) lookUp(place *resumption, k *lacks) (blocked *blocks, err error) {
+func (l *Listener) lookUp(place *resumption, k *lacks) (r found, err error) {
+	f := l.feed
 	if k.place {
 		err = l.lookUpPlace(place)
 	}
-	if err == nil && k.blocks {
-		blocked, err = l.feed.readBlocks(l.feed.ctx, l.who.Load().ID)
+	if err == nil && k.orgBlocks {
+		r.org, err = f.readOrgBlocks(f.ctx)
 	}
-	return blocked, err
+	if err == nil && k.blocks && r.org.of == nil {
+		r.blocked, err = f.readBlocks(f.ctx, l.who.Load().ID)
+	}
+	return r, err
+}
+
+// learns has the feed know what was found of blocks. On the loop.
+func (l *Listener) learns(k *lacks, r *found) {
+	switch {
+	case r.org.of != nil:
+		l.feed.orgBlocks = r.org
+	case k.blocks:
+		l.feed.person(l.who.Load().ID).knows(r.blocked)
+	}
 }
 
 // resumption is the place that a listener named.

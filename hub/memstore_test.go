@@ -244,6 +244,20 @@ func (s *memStore) Blocks(ctx context.Context, _ parley.OrgID, owner parley.Prin
 	return out, s.read(ctx) // what is read may be old by the time it is there
 }
 
+func (s *memStore) OrgBlocks(ctx context.Context, _ parley.OrgID, limit int) ([]parley.Block, error) {
+	s.mu.Lock()
+	var out []parley.Block
+	for owner, list := range s.blocks {
+		for id, on := range list {
+			if on && len(out) < limit {
+				out = append(out, parley.Block{Org: testOrg, Owner: owner, Blocked: id})
+			}
+		}
+	}
+	s.mu.Unlock()
+	return out, s.read(ctx)
+}
+
 func (s *memStore) Run(ctx context.Context, _ parley.OrgID, id parley.RunID) (*parley.Run, error) {
 	if err := s.read(ctx); err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ const (
 	deleteBlock = `DELETE FROM blocks WHERE org = $1 AND owner = $2 AND blocked = $3`
 
 	selectBlocks = `SELECT org, owner, blocked, at FROM blocks WHERE org = $1 AND owner = $2 ORDER BY blocked`
+
+	selectOrgBlocks = `SELECT org, owner, blocked, at FROM blocks WHERE org = $1 LIMIT $2`
 )
 
 func scanBlock(row pgx.CollectableRow) (b parley.Block, err error) {
@@ -35,4 +37,9 @@ func (t *tx) SetBlock(b *parley.Block, on bool) (changed bool, err error) {
 // Blocks implements parley.Reader.
 func (s *Store) Blocks(ctx context.Context, org parley.OrgID, owner parley.PrincipalID) ([]parley.Block, error) {
 	return readAll(ctx, s, "list blocks", scanBlock, selectBlocks, org, owner)
+}
+
+// OrgBlocks implements parley.Reader.
+func (s *Store) OrgBlocks(ctx context.Context, org parley.OrgID, limit int) ([]parley.Block, error) {
+	return readAll(ctx, s, "list blocks", scanBlock, selectOrgBlocks, org, limit)
 }

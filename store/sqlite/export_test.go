@@ -169,6 +169,7 @@ var Queries = map[string]string{
 	"peers among some":     selectPeersAmong,
 	"count of stays":       countStays,
 	"end of a block":       deleteBlock,
+	"blocks in an org":     selectOrgBlocks,
 	"unread stays":         selectUnreadStays,
 	"unread conversations": selectUnreadOf,
 	"silent messages":      countSilent,

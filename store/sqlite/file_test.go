@@ -166,6 +166,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"SEARCH runs USING INDEX runs_open (org=?)":        "the same of one org",
 		"SEARCH l USING PRIMARY KEY (org=?)":               "one row",
 		"SEARCH logs USING PRIMARY KEY (org=?)":            "one row",
+		"SEARCH blocks USING PRIMARY KEY (org=?)":          "as many as there may be",
 		"SEARCH api_keys USING INDEX api_keys_org (org=?)": "all keys are asked for",
 	}
 	sorts := map[string]string{ // query: why

@@ -1,6 +1,10 @@
 package storetest
 
-import "github.com/parley-chat/parley"
+import (
+	"slices"
+
+	"github.com/parley-chat/parley"
+)
 
 var stateCases = group{"member states", []testCase{
 	{"who has done nothing has the zero state, with its ids", func(e *env) {
@@ -116,6 +120,17 @@ var blockCases = group{"blocks", []testCase{
 		e.same("off", []bool{set("ann", "zed", false), set("ann", "zed", false)}, []bool{true, false})
 		e.same("then", must(e.s.Blocks(e.ctx, e.org, "ann"))(e), []parley.Block{zoe})
 		e.same("in another org", len(must(e.s.Blocks(e.ctx, e.other, "ann"))(e)), 0)
+		all := must(e.s.OrgBlocks(e.ctx, e.org, 10))(e)
+		e.same("two in the org", len(all), 2)
+		e.same("ann's is one of them", slices.ContainsFunc(all, func(b parley.Block) bool {
+			return b.Org == e.org && b.Owner == "ann" && b.Blocked == "Zoe" && b.At.Equal(zoe.At)
+		}), true)
+		e.same("all of another org", len(must(e.s.OrgBlocks(e.ctx, e.other, 2))(e)), 0)
+		e.update(func(tx parley.Tx) error {
+			_, err := tx.SetBlock(&zed, true)
+			return err
+		})
+		e.same("no more than asked for", len(must(e.s.OrgBlocks(e.ctx, e.org, 1))(e)), 1)
 	}},
 }}
 
