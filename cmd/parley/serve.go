@@ -59,9 +59,10 @@ func (c *serveCmd) Run(p *program) error {
 }
 
 // collectLess lets the heap of a busy server grow to five times what is live before it
-// is collected, unless GOGC says otherwise: under load a twentieth of a core less than
-// at three times, a seventh less than at two. What is live is some tens of megabytes; a
-// quiet server is tidied besides, and GOMEMLIMIT holds.
+// is collected, unless GOGC says otherwise. In profiles of a server that stores events
+// as fast as it can, collecting took 2.3 % of its CPU so, 3.6 % at three times; a storm
+// of 5,000 clients took 330 MB, not 285. A quiet server is tidied besides, and
+// GOMEMLIMIT holds.
 func collectLess() {
 	if _, said := os.LookupEnv("GOGC"); !said {
 		debug.SetGCPercent(400)
