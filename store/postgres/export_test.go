@@ -29,3 +29,6 @@ func FirstSchema(ctx context.Context, url string) error {
 	_, err = p.UpTo(ctx, 1)
 	return err
 }
+
+// SequencerEnded is closed when nothing of Sequence's connection is left.
+func (s *Store) SequencerEnded() <-chan struct{} { return s.seq.conn.PgConn().CleanupDone() }

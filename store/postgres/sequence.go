@@ -108,14 +108,23 @@ func (s *sequencer) open(ctx context.Context) error {
 }
 
 // close ends the call under way and the connection; later calls answer
-// ErrUnavailable.
+// ErrUnavailable. A connection whose call was given up ends by itself, after it has
+// asked the database to give up too; that is waited for.
 func (s *sequencer) close() {
 	s.end()
 	<-s.slot
 	defer func() { s.slot <- struct{}{} }()
-	if s.conn != nil {
-		_ = finish(context.Background(), s.conn.Close)
+	if s.conn == nil {
+		return
 	}
+	_ = finish(context.Background(), func(ctx context.Context) error {
+		_ = s.conn.Close(ctx) // nothing is done where it is ending
+		select {
+		case <-s.conn.PgConn().CleanupDone():
+		case <-ctx.Done():
+		}
+		return nil
+	})
 }
 
 // use calls fn with the connection, one caller at a time.

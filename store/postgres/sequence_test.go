@@ -248,6 +248,30 @@ func TestWaitingForTheSequencersLockEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// Nothing of the store runs after Close: not the end of a connection either, whose
+// call was given up just before.
+func TestCloseWaitsForAConnectionThatIsEnding(t *testing.T) {
+	url := pgtest.Start(t)
+	s, holder := open(t, url), admin(t, url)
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(1885434476, 2)"); err != nil {
+		t.Fatal(err)
+	}
+	ended := s.SequencerEnded()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.Sequence(ctx, 10); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("Sequence behind a held lock: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("its connection is still being closed")
+	}
+}
+
 // Each opening, and each new connection of a relay, begins an epoch; cursors of
 // earlier ones stay good for what was given in them.
 func TestANewConnectionBeginsAnEpoch(t *testing.T) {
