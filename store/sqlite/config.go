@@ -63,7 +63,6 @@ func (c *Config) dsn(readOnly bool) (string, error) {
 		"journal_mode(wal)",
 		"synchronous(" + string(sync) + ")",
 		"foreign_keys(off)",
-		"secure_delete(fast)",      // what is deleted from a page is overwritten where that writes no page more
 		"wal_autocheckpoint(4000)", // pages; a page is written back once for more commits
 		"temp_store(memory)",
 		"cache_size(-16384)",           // KiB, of each connection

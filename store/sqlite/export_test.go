@@ -32,6 +32,13 @@ func (s *Store) Waiting(ctx context.Context) (n int) {
 // Break has the transaction of an update fail.
 func Break(t parley.Tx) { t.(*tx).broken = parley.ErrUnavailable }
 
+// SecureDelete is how the writing connection deletes: 1 overwrites all, 2 what costs
+// no page more.
+func (s *Store) SecureDelete(ctx context.Context) (n int, err error) {
+	err = s.writer.do(ctx, func(t *tx) error { return t.one(`PRAGMA secure_delete`, nil, &n) })
+	return n, err
+}
+
 // MaxWaiting is how many events Sequence keeps in memory.
 const MaxWaiting = maxWaiting
 

@@ -19,6 +19,9 @@ func TestWhatIsDeletedIsGoneFromTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n, err := s.SecureDelete(t.Context()); n != 1 || err != nil {
+		t.Errorf("secure_delete is %d, %v", n, err)
+	}
 	conversation, message := parley.ConversationID{1}, parley.MessageID{2}
 	update := func(fn func(tx parley.Tx) error) {
 		t.Helper()

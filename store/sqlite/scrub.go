@@ -21,10 +21,11 @@ const (
 
 var _ interface{ Scrub(context.Context) error } = (*Store)(nil)
 
-// Scrub implements parley.Scrubber. What is deleted from a page is overwritten there at
-// once (secure_delete); what may remain is in pages that were given up whole and in what
-// pages do not use, which is overwritten here, and in the WAL, whose content is brought
-// into the file and cut off. It looks at every page of the file, once.
+// Scrub implements parley.Scrubber. What is deleted is overwritten at once, and so are
+// pages that are given up whole (secure_delete); what may remain is in those that were
+// given up before that was so and in what pages do not use, which is overwritten here,
+// and in the WAL, whose content is brought into the file and cut off. It looks at every
+// page of the file, once.
 func (s *Store) Scrub(ctx context.Context) error {
 	err := s.renewSearch(ctx)
 	for left := -1; left != 0 && err == nil; {
