@@ -1,6 +1,9 @@
 package parley
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Message is what someone said. Content is UTF-8 text.
 //
@@ -66,6 +69,29 @@ func (m *Message) AsOf(changeSeq uint64, edits []Edit) {
 		}
 	}
 	m.Content, m.ContentMeta, m.Attachments, m.Source, m.Deleted = "", "", nil, nil, true
+}
+
+// ReadAsOf is AsOf that reads what the message said before, one of its versions at a
+// time and few of them, however often it was edited.
+func (m *Message) ReadAsOf(ctx context.Context, r Reader, org OrgID, changeSeq uint64) error {
+	if m.ChangeSeq <= changeSeq || m.Deleted {
+		return nil
+	}
+	var last []Edit // none after it was said by then
+	for low, high := 0, m.EditCount; low < high; {
+		middle := low + (high-low)/2
+		edits, err := r.Edits(ctx, org, m.Conversation, m.ID, middle, 1)
+		if err != nil {
+			return err
+		}
+		if len(edits) > 0 && edits[0].ChangeSeq <= changeSeq {
+			last, low = edits, middle+1
+		} else { // or it was deleted meanwhile
+			high = middle
+		}
+	}
+	m.AsOf(changeSeq, last)
+	return nil
 }
 
 // Source is where a forwarded message comes from. Of a message that was forwarded

@@ -80,8 +80,8 @@ type Tx interface {
 	// InsertEdit keeps what a message said before. ErrConflict where the number is
 	// taken.
 	InsertEdit(org OrgID, e *Edit) error
-	// Edits lists what a message said before, the first first.
-	Edits(org OrgID, conversation ConversationID, message MessageID) ([]Edit, error)
+	// EditChanges lists the ChangeSeq of all that a message said before, the first first.
+	EditChanges(org OrgID, conversation ConversationID, message MessageID) ([]uint64, error)
 	// DeleteEdits lets go of all that a message said before.
 	DeleteEdits(org OrgID, conversation ConversationID, message MessageID) error
 	// SetReaction stores a reaction, or takes it away, and reports whether that changed

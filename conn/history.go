@@ -107,12 +107,10 @@ func (p *past) read(ctx context.Context, span parley.Span) error {
 
 // take finds a message, unless the principal may not read it.
 func (p *past) take(ctx context.Context, m *parley.Message, internal bool) error {
-	if p.left != 0 && m.ChangeSeq > p.left && !m.Deleted {
-		edits, err := p.store.Edits(ctx, p.who.Org, m.Conversation, m.ID, 0, 0)
-		if err != nil {
+	if p.left != 0 {
+		if err := m.ReadAsOf(ctx, p.store, p.who.Org, p.left); err != nil {
 			return err
 		}
-		m.AsOf(p.left, edits)
 	}
 	if m.Deleted || p.blocked[m.Sender] || m.Internal && !internal {
 		return nil

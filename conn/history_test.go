@@ -72,7 +72,7 @@ func (s *leaving) Messages(_ context.Context, _ parley.OrgID, _ parley.Conversat
 		last = min(last, to)
 	}
 	for seq := from; seq <= last; seq++ {
-		list = append(list, parley.Message{Seq: seq, Sender: "ada", Content: "x", Internal: s.internal, ChangeSeq: max(s.edited, seq)})
+		list = append(list, parley.Message{Seq: seq, Sender: "ada", Content: "x", Internal: s.internal, ChangeSeq: max(s.edited, seq), EditCount: 1})
 	}
 	return list, nil
 }

@@ -42,26 +42,29 @@ func (w *write) deleteMessage(m *heard) (*parley.Event, error) {
 	return w.changeMessage(m, parley.MessageDeleted)
 }
 
+// forgetAtOnce is how many events of a message are in memory while it is forgotten:
+// each holds a text, and there is one for each time it was edited.
+const forgetAtOnce = 64
+
 // forget takes away all that is kept of what a message said but its own row: what
 // it said before, what others put under it, and its words in the log. Its
 // conversation is held; the row is still to be emptied.
 func (w *write) forget(c *parley.Conversation, m *parley.Message) error {
-	edits, err := w.Edits(c.Org, m.Conversation, m.ID)
+	told, err := w.EditChanges(c.Org, m.Conversation, m.ID)
 	if err != nil {
 		return fmt.Errorf("read edits of %s: %w", m.ID, err)
 	}
-	told := []uint64{m.ChangeSeq}
-	for i := range edits {
-		told = append(told, edits[i].ChangeSeq)
-	}
+	told = append(told, m.ChangeSeq)
 	if m.Run != nil {
 		told = append(told, slices.Min(told)+1) // the run's end, which follows what the run became
 	}
-	err = w.RewriteChanges(c.Org, c.ID, told, func(e *parley.Event) *parley.Event {
-		return parley.ForgetMessage(e, m.ID)
-	})
-	if err != nil {
-		return fmt.Errorf("empty the events of %s: %w", m.ID, err)
+	for some := range slices.Chunk(told, forgetAtOnce) {
+		err = w.RewriteChanges(c.Org, c.ID, some, func(e *parley.Event) *parley.Event {
+			return parley.ForgetMessage(e, m.ID)
+		})
+		if err != nil {
+			return fmt.Errorf("empty the events of %s: %w", m.ID, err)
+		}
 	}
 	if err := w.DeleteEdits(c.Org, m.Conversation, m.ID); err != nil {
 		return fmt.Errorf("delete edits of %s: %w", m.ID, err)

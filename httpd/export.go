@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -11,18 +12,19 @@ import (
 const (
 	// exportPage is how much is read at once: no read transaction is longer.
 	exportPage = 200
-	// exportPause is how long the reader of an export may take for a page.
+	// exportPause is how long the reader of an export may take for what is under way.
 	exportPause = time.Minute
 )
 
 // export writes JSON lines, each with its type. The last one is of the type end and
 // counts the lines before it: one that lacks it was cut off.
 type export struct {
-	s     *Server
-	c     *call
-	out   *json.Encoder
-	flush *http.ResponseController
-	lines int
+	s       *Server
+	c       *call
+	out     *json.Encoder
+	flush   *http.ResponseController
+	lines   int
+	awaited time.Time // when the reader was last given time
 }
 
 // The lines of an export.
@@ -104,7 +106,7 @@ type (
 		CreatedAt   stamp                 `json:"created_at"`
 		EditedAt    *stamp                `json:"edited_at"`
 		Attachments []parley.File         `json:"attachments,omitempty"`
-		Edits       []chatEdit            `json:"edits,omitempty"` // what it said before, the first first
+		// Last comes edits, what it said before, the first first (export.edits).
 	}
 	exportReaction struct {
 		Type    string                `json:"type"` // reaction
@@ -185,13 +187,20 @@ func (x *export) run(head exportHead, body func() error) error {
 	return nil
 }
 
-// line writes a line; a reader that takes none for a minute is cut off.
+// line writes a line.
 func (x *export) line(v any) error {
-	if x.lines%exportPage == 0 {
-		_ = x.flush.SetWriteDeadline(time.Now().Add(exportPause)) // a recorder has none
-	}
+	x.awaitReader()
 	x.lines++
 	return x.out.Encode(v)
+}
+
+// awaitReader gives the reader a minute from now to take what is written, whatever time
+// was spent on reading it; who takes longer is cut off.
+func (x *export) awaitReader() {
+	if now := time.Now(); now.Sub(x.awaited) > time.Second {
+		x.awaited = now
+		_ = x.flush.SetWriteDeadline(now.Add(exportPause)) // a recorder has none
+	}
 }
 
 func (x *export) user(id parley.PrincipalID) error {
@@ -332,18 +341,56 @@ func (x *export) message(m *parley.Message) error {
 	line := exportMessage{
 		"message", m.ID, m.Conversation, m.Seq, m.Sender, m.SenderKind, m.SenderName, m.ContentType, m.Content, m.ContentMeta,
 		m.ClientMsgID, m.ReplyTo, m.ThreadID, m.ThreadRole, m.TaskID, m.Internal, m.Forwarded, m.Source, m.Deleted,
-		stamp(m.CreatedAt), stampOrNull(m.EditedAt), m.Attachments, nil,
+		stamp(m.CreatedAt), stampOrNull(m.EditedAt), m.Attachments,
 	}
-	if m.EditCount > 0 && !m.Deleted {
-		edits, err := x.s.Store.Edits(x.c.ctx, x.c.who.Org, m.Conversation, m.ID, 0, 0)
+	if m.EditCount == 0 || m.Deleted {
+		return x.line(line)
+	}
+	return x.edits(m, line)
+}
+
+// edits writes the line of a message that was edited. It may have been so any number of
+// times: they are read and written by pages, within the line.
+func (x *export) edits(m *parley.Message, line exportMessage) error {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(line); err != nil {
+		return err
+	}
+	text.Truncate(text.Len() - len("}\n"))
+	text.WriteString(`,"edits":[`)
+	const page = readAtOnce / 4
+	for from := 0; ; from += page {
+		edits, err := x.s.Store.Edits(x.c.ctx, x.c.who.Org, m.Conversation, m.ID, from, page)
 		if err != nil {
 			return err
 		}
 		for _, e := range edits {
-			line.Edits = append(line.Edits, chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)})
+			if e.Number > 0 {
+				text.WriteByte(',')
+			}
+			if err := out.Encode(chatEdit{e.Number, e.Content, orNull(e.ContentMeta), stamp(e.At)}); err != nil {
+				return err
+			}
+			text.Truncate(text.Len() - len("\n"))
+		}
+		if len(edits) < page { // or it was deleted meanwhile
+			text.WriteString("]}\n")
+			x.lines++
+			return x.write(&text)
+		}
+		if err := x.write(&text); err != nil {
+			return err
 		}
 	}
-	return x.line(line)
+}
+
+// write writes a part of a line, which is gone then.
+func (x *export) write(text *bytes.Buffer) error {
+	x.awaitReader()
+	_, err := text.WriteTo(x.c.w)
+	return err
 }
 
 // reactions writes those of one, or all, under the messages of a range.

@@ -109,15 +109,9 @@ func (s *Server) asThen(ctx context.Context, v *sight, messages []parley.Message
 	}
 	left := v.currentChange()
 	for i := range messages {
-		m := &messages[i]
-		if m.ChangeSeq <= left || m.Deleted {
-			continue
-		}
-		edits, err := s.Store.Edits(ctx, v.who.Org, m.Conversation, m.ID, 0, 0)
-		if err != nil {
+		if err := messages[i].ReadAsOf(ctx, s.Store, v.who.Org, left); err != nil {
 			return err
 		}
-		m.AsOf(left, edits)
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ const (
 		SELECT ` + editColumns + ` FROM edits
 		WHERE org = $1 AND conversation = $2 AND message = $3 AND number >= $4
 		ORDER BY number LIMIT $5`
+
+	selectEditChanges = `SELECT change_seq FROM edits WHERE org = $1 AND conversation = $2 AND message = $3 ORDER BY number`
 )
 
 func scanEdit(row pgx.CollectableRow) (e parley.Edit, err error) {
@@ -36,9 +38,9 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 		[]byte(e.Content), []byte(e.ContentMeta), e.At, e.ChangeSeq)
 }
 
-// Edits implements parley.Tx.
-func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) ([]parley.Edit, error) {
-	return getAll(t, "list edits", scanEdit, selectEdits, org, uuid(conversation), uuid(message), 0, nil)
+// EditChanges implements parley.Tx.
+func (t *tx) EditChanges(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) ([]uint64, error) {
+	return getAll(t, "list changes of edits", pgx.RowTo[uint64], selectEditChanges, org, uuid(conversation), uuid(message))
 }
 
 // DeleteEdits implements parley.Tx.

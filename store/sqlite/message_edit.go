@@ -14,6 +14,7 @@ const (
 	deleteEdits = `DELETE FROM edits WHERE org = ? AND conversation = ? AND message = ?`
 	selectEdits = `SELECT ` + editColumns + ` FROM edits
 		WHERE org = ? AND conversation = ? AND message = ? AND number >= ? ORDER BY number LIMIT ? + 0`
+	selectEditChanges = `SELECT change_seq FROM edits WHERE org = ? AND conversation = ? AND message = ? ORDER BY number`
 )
 
 func editDest(e *parley.Edit) []any {
@@ -31,16 +32,12 @@ func (t *tx) InsertEdit(org parley.OrgID, e *parley.Edit) error {
 	return nil
 }
 
-// Edits implements parley.Tx.
-func (t *tx) Edits(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) (all []parley.Edit, err error) {
-	err = t.each(selectEdits, []any{string(org), conversation[:], message[:], 0, limitOrAll(0)}, func(r row) error {
-		var e parley.Edit
-		err := r.Scan(editDest(&e)...)
-		all = append(all, e)
-		return err
-	})
+// EditChanges implements parley.Tx.
+func (t *tx) EditChanges(org parley.OrgID, conversation parley.ConversationID, message parley.MessageID) ([]uint64, error) {
+	all, err := collect(t, selectEditChanges, []any{string(org), conversation[:], message[:]},
+		func(n *uint64) []any { return []any{uintInto{n}} })
 	if err != nil {
-		return nil, fmt.Errorf("edits of %s: %w", message, err)
+		return nil, fmt.Errorf("changes of edits of %s: %w", message, err)
 	}
 	return all, nil
 }

@@ -63,6 +63,10 @@ var editCases = group{"messages that change", []testCase{
 		}
 		e.refused(parley.ErrConflict, func(tx parley.Tx) error { return tx.InsertEdit(e.org, &second) })
 		e.same("edits", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 0, 0))(e), []parley.Edit{first, second})
+		e.update(func(tx parley.Tx) error {
+			e.same("their changes", must(tx.EditChanges(e.org, c.ID, m.ID))(e), []uint64{2, 1 << 40})
+			return nil
+		})
 		e.same("the first", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 0, 1))(e), []parley.Edit{first})
 		e.same("from the second on", must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 1, 5))(e), []parley.Edit{second})
 		e.same("after the last", len(must(e.s.Edits(e.ctx, e.org, c.ID, m.ID, 2, 5))(e)), 0)
