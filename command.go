@@ -289,6 +289,8 @@ type Result struct {
 	Repeated bool
 	// Erasure is set by EraseUser.
 	Erasure *Erasure
+	// Retention is set by SetRetention.
+	Retention *Retention
 	// Batch is set by PublishBatch: an outcome for each of its events, in their order.
 	Batch []Outcome
 }

@@ -139,6 +139,9 @@ type ConversationBody struct {
 	// Reason says why it was closed: ended, user_disconnect, idle_timeout, deleted,
 	// erased.
 	Reason string `json:"reason,omitempty"`
+	// RetentionDays is how long messages are kept here from now on (Retention.Days); set
+	// on the conversation.updated of a change of that, and nil where the org decides again.
+	RetentionDays *int `json:"retention_days,omitempty"`
 }
 
 // MemberBody is the body of member.joined, .left and .updated, and an element of
@@ -169,6 +172,7 @@ func conversationSpecs() []EventSpec {
 		{ConversationUpdated, Durable, ConversationScope, ChannelConversation, topic("updated"), "a conversation's title, description or status changed", body},
 		{ConversationClosed, Durable, ConversationScope, ChannelConversation, topic("closed"), "a conversation takes no more messages", body},
 		{ConversationDeleted, Durable, ConversationScope, ChannelConversation, topic("deleted"), "a conversation was deleted for everyone", body},
+		{MessagesExpired, Durable, ConversationScope, ChannelConversation, topic("messages_expired"), "messages were kept as long as they are to be", func() Body { return new(ExpiredBody) }},
 		{MemberJoined, Durable, ConversationScope, ChannelConversation, topic("participant_added"), "a principal joined a conversation", member},
 		{MemberLeft, Durable, ConversationScope, ChannelConversation, topic("participant_removed"), "a principal left a conversation or was removed", member},
 		{MemberUpdated, Durable, ConversationScope, ChannelConversation, topic("participant_updated"), "a member has another role", member},

@@ -168,6 +168,7 @@ type Tx interface {
 	UpdateRun(r *Run) error
 
 	ErasureTx
+	RetentionTx
 }
 
 // Store is what is remembered: the log and the truth. All methods may be called
@@ -270,6 +271,7 @@ type Reader interface {
 	Principal(ctx context.Context, org OrgID, id PrincipalID) (*Principal, error)
 
 	ErasureReader
+	RetentionReader
 }
 
 // SearchQuery asks for the messages that hold all words of a text, the newest

@@ -19,6 +19,10 @@ func (f *feed) forget(e *parley.Event, m *members) {
 		}
 	case *parley.ErasedBody:
 		f.clear(f.ring.entries, func(e *parley.Event) *parley.Event { return parley.ForgetPrincipal(e, b.Principal) })
+	case *parley.ExpiredBody:
+		if m != nil {
+			f.clear(m.recent.entries, func(e *parley.Event) *parley.Event { return parley.ForgetExpired(e, b) })
+		}
 	case *parley.ConversationBody:
 		if e.Type == parley.ConversationDeleted && b.Reason == parley.ReasonErased && m != nil {
 			f.clear(m.recent.entries, parley.ForgetConversation)

@@ -90,3 +90,23 @@ func TestAnErasedUserIsForgotten(t *testing.T) {
 			expect("Subscribed at 1", "2 message.created", "3 message.created from bob", "CursorMoved at 5")
 	})
 }
+
+// Of messages that expired nobody who comes back is told the words, however they were
+// told; younger ones stay.
+func TestWhatExpiredIsForgotten(t *testing.T) {
+	within(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.attach(nil) // has the node follow the log
+		at := func(seq uint64, text string) *parley.Event {
+			e := said(text)
+			b := e.Body.(*parley.MessageBody)
+			b.ID, b.Seq = parley.MessageID{1: byte(seq)}, seq
+			return e
+		}
+		w.tell(at(1, "secret"), at(2, "secret"), at(3, "young"), &parley.Event{
+			Type: parley.MessagesExpired, Conversation: talk(), Body: &parley.ExpiredBody{Conversation: talk(), From: 2, To: 2},
+		})
+		w.attach(resuming(w.store.at[0].Cursor(), "topics", "bob")).resume().
+			expect("Subscribed at 1", "2 message.created", "3 message.created", "4 message.created young", "5 messages.expired")
+	})
+}

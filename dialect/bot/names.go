@@ -31,6 +31,7 @@ var names = map[parley.EventType]string{
 	parley.ConversationUpdated: "",
 	parley.ConversationClosed:  "session_closed",
 	parley.ConversationDeleted: "session_closed",
+	parley.MessagesExpired:     "",
 	parley.MemberJoined:        "", // rooms of calls only
 	parley.MemberLeft:          "",
 	parley.MemberUpdated:       "",

@@ -31,6 +31,7 @@ var names = map[parley.EventType]string{
 	parley.ConversationUpdated: "",
 	parley.ConversationClosed:  "",
 	parley.ConversationDeleted: "conversation.deleted",
+	parley.MessagesExpired:     "",
 	parley.MemberJoined:        "conversation.created", // to the one who joined
 	parley.MemberLeft:          "conversation.deleted", // to the one who left
 	parley.MemberUpdated:       "",

@@ -305,6 +305,9 @@ func (b *builder) conversations() {
 	b.add("bare", parley.ConversationCreated, bare, nil)
 	b.add("hostile", parley.ConversationCreated, hostile, nil)
 	b.add("", parley.ConversationUpdated, body(parley.KindGroup, parley.StatusActive, ""), nil)
+	kept, days := body(parley.KindGroup, parley.StatusActive, ""), 30
+	kept.RetentionDays = &days
+	b.add("retention", parley.ConversationUpdated, kept, nil)
 	b.add("", parley.ConversationClosed, body(parley.KindAgentDirect, parley.StatusClosed, "user_disconnect"), nil)
 	b.add("", parley.ConversationDeleted, body(parley.KindGroup, parley.StatusDeleted, "deleted"), nil)
 

@@ -56,6 +56,9 @@ func (b *builder) states() {
 	b.add("hostile", parley.PrincipalBlocked, &parley.BlockBody{Blocked: hostileID}, own)
 	b.add("", parley.PrincipalUnblocked, &parley.BlockBody{Blocked: Bruno}, own)
 	b.add("", parley.PrincipalErased, &parley.ErasedBody{Principal: Ada}, own)
+	b.add("", parley.MessagesExpired, &parley.ExpiredBody{Conversation: Conversation, From: 3, To: 12}, func(e *parley.Event) {
+		e.Actor, e.ActorKind = "", ""
+	})
 }
 
 func (b *builder) tasks() {

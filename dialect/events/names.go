@@ -35,6 +35,7 @@ var names = map[parley.EventType]string{
 	parley.ConversationUpdated: "conversation.updated",
 	parley.ConversationClosed:  "conversation.updated",
 	parley.ConversationDeleted: "conversation.updated", // C22
+	parley.MessagesExpired:     "",
 	parley.MemberJoined:        "conversation.updated",
 	parley.MemberLeft:          "conversation.updated",
 	parley.MemberUpdated:       "conversation.updated",

@@ -35,6 +35,7 @@ var names = map[parley.EventType]string{
 	parley.ConversationUpdated: "conversations.conversation.updated",
 	parley.ConversationClosed:  "conversations.conversation.closed",
 	parley.ConversationDeleted: "conversations.conversation.deleted",
+	parley.MessagesExpired:     "conversations.conversation.messages_expired",
 	parley.MemberJoined:        "conversations.conversation.participant_added",
 	parley.MemberLeft:          "conversations.conversation.participant_removed",
 	parley.MemberUpdated:       "conversations.conversation.participant_updated",

@@ -37,6 +37,10 @@ func appendPayload(dst []byte, e *parley.Event) []byte {
 		dst = appendState(dst, b)
 	case *parley.ErasedBody:
 		dst = jsonw.Text(dst, "accountId", string(b.Principal))
+	case *parley.ExpiredBody:
+		dst = jsonw.ID(dst, "conversationId", b.Conversation)
+		dst = jsonw.Uint(jsonw.Key(dst, "fromSeq"), b.From)
+		dst = jsonw.Uint(jsonw.Key(dst, "toSeq"), b.To)
 	case *parley.BlockBody:
 		dst = jsonw.Text(dst, "accountId", string(b.Blocked))
 	case *parley.TaskBody:

@@ -37,6 +37,7 @@ const world = `
 	INSERT INTO runs SELECT 'o', md5(n::text)::uuid, md5(n::text)::uuid, md5(n::text)::uuid, 'a', '', NULL,
 		CASE WHEN n % 1000 = 0 THEN 'running' ELSE 'completed' END, '', 1, 0, 0, now(), NULL
 		FROM generate_series(1, 5000) n;
+	INSERT INTO retentions SELECT org, id, 30, 1, now() FROM conversations;
 	INSERT INTO edits SELECT org, conversation, id, 0, '', '', now(), 1 FROM messages;
 	INSERT INTO reactions (org, conversation, message, seq, principal, emoji, at)
 		SELECT org, conversation, id, seq, 'p1', '+', now() FROM messages;
@@ -123,6 +124,8 @@ func TestTheMainStatementsUseIndexes(t *testing.T) {
 		"peers among some":               {selectPeersAmong, []any{"o", "p1", 1000, []string{"q1", "q2"}, true}},
 		"peers among some, of many":      {selectPeersAmong, []any{"o", "p1", 1000, []string{"q1", "q2"}, false}},
 		"count a few stays":              {countStays, []any{"o", "p1", 101}},
+		"a retention":                    {selectRetention, []any{"o", conversation}},
+		"what expires":                   {selectExpiring, []any{"o", conversation, time.Now(), 20}},
 		"open runs":                      {selectOpenRuns, []any{"o"}},
 		"a range of the log":             {selectLog, []any{"o", 100, 200, 50}},
 		"replay of names":                {selectReplay, []any{"o", keys, "", 29000, 30000, 50}},

@@ -164,6 +164,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"SCAN CONSTANT ROW":                                "no table at all",
 		"SCAN runs USING INDEX runs_open":                  "a partial index: open runs only",
 		"SEARCH runs USING INDEX runs_open (org=?)":        "the same of one org",
+		"SCAN retentions USING INDEX retentions_days":      "a partial index: what is not kept for ever",
 		"SEARCH l USING PRIMARY KEY (org=?)":               "one row",
 		"SEARCH logs USING PRIMARY KEY (org=?)":            "one row",
 		"SEARCH blocks USING PRIMARY KEY (org=?)":          "as many as there may be",

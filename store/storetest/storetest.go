@@ -37,7 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) parley.Store, opts Options) {
 	for _, g := range []group{
 		updateCases, conversationCases, memberCases, listCases, peerCases, messageCases, editCases,
 		reactionCases, attachmentCases, stateCases, blockCases, unreadCases, searchCases, taskCases, runCases, principalCases,
-		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, rewriteCases, eraseCases, keyCases, nodeCases,
+		publishedCases, logCases, replayCases, cursorCases, trimCases, checkpointCases, rewriteCases, eraseCases, retentionCases, keyCases, nodeCases,
 		userCases, peopleCases,
 	} {
 		if opts.Only != "" && g.name != opts.Only {
