@@ -73,7 +73,8 @@ type Engine struct {
 
 	recovering sync.Mutex // one Recover at a time
 
-	erasing chan struct{} // has a value where an erasure may be to do
+	erasing   chan struct{} // has a value where an erasure may be to do
+	retaining chan struct{} // has a value where a retention was set
 }
 
 // New makes an Engine. It does nothing by itself until Run; Stop ends it.
@@ -99,6 +100,7 @@ func New(c Config) *Engine {
 		limits:    newLimiters(c.Limits),
 		runs:      map[parley.RunID]*RunWriter{},
 		erasing:   make(chan struct{}, 1),
+		retaining: make(chan struct{}, 1),
 	}
 	for _, t := range c.EphemeralTypes {
 		e.ephemeral[parley.EventType(t)] = true
@@ -198,6 +200,8 @@ func (e *Engine) doSeldom(ctx context.Context, p *parley.Principal, cmd parley.C
 		return e.streamTask(ctx, p, cmd)
 	case parley.EraseUser:
 		return e.eraseUser(ctx, p, cmd)
+	case parley.SetRetention:
+		return e.setRetention(ctx, p, cmd)
 	}
 	return parley.Result{}, fmt.Errorf("%T is not a command of the engine", cmd)
 }

@@ -30,12 +30,13 @@ func errStopping() error {
 
 // Run says every 2 s that this node lives, and ends the runs of those that do not,
 // until ctx ends; it returns nil then. Meanwhile it lets go of attachments (Sweep) and
-// goes on with erasures. The one never waits for the other: a node that is long at
+// goes on with erasures, and empties messages that were kept long enough. The one never waits for the other: a node that is long at
 // ending the runs of the dead would be taken for dead itself.
 func (e *Engine) Run(ctx context.Context) error {
 	var recovery sync.WaitGroup
 	recovery.Go(func() { e.repeat(ctx, "recover runs", e.Recover) })
 	recovery.Go(func() { e.keepErasing(ctx) })
+	recovery.Go(func() { e.keepRetaining(ctx) })
 	if e.cfg.Blobs != nil {
 		recovery.Go(func() { e.sweeping(ctx) })
 	}

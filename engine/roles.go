@@ -21,6 +21,7 @@ const (
 	toRename
 	toClose
 	toDeleteConversation
+	toSetRetention
 	toCreateTask
 	toUpdateTask
 )
@@ -57,7 +58,8 @@ type rule struct {
 
 // rules is the one table of who may do what. Beyond it everybody may leave a group,
 // read, react, and keep the conversation as it likes for itself (mute, archive,
-// delete for oneself). A service with the scope admin may report any task.
+// delete for oneself). A service with the scope admin may report any task, and anybody
+// with it say how long messages are kept.
 // engine/testdata/roles.md shows it; TestTheTableOfRoles keeps that so.
 var rules = [...]rule{
 	toPost:               {"post, reply, react and forward", "", everyone, everyone, everyone},
@@ -71,6 +73,7 @@ var rules = [...]rule{
 	toRename:             {"change title and description", "", owners | admins, owners, nobody},
 	toClose:              {"close the conversation", "", owners | admins, everyone, everyone},
 	toDeleteConversation: {"delete the conversation for everyone", "", owners, owners, nobody},
+	toSetRetention:       {"say how long messages are kept", "", owners | admins, nobody, nobody},
 	toCreateTask:         {"create a task for an agent", "", everyone, everyone, nobody},
 	toUpdateTask:         {"report a task", "agent", theirs | owners | admins, theirs | owners, nobody},
 }
