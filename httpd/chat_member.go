@@ -20,6 +20,11 @@ func (s *Server) getConversation(c *call) error {
 	if len(list) == 0 {
 		return errNoConversation
 	}
+	if v.member() {
+		if list[0].RetentionDays, err = s.retentionOf(c, list[0].ID); err != nil {
+			return err
+		}
+	}
 	return c.reply(http.StatusOK, list[0])
 }
 

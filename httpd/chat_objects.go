@@ -29,6 +29,9 @@ type chatConversation struct {
 	MutedUntil         *stamp                  `json:"muted_until"`
 	ArchivedAt         *stamp                  `json:"archived_at"`
 	Contact            *chatContact            `json:"contact"`
+	// RetentionDays is how long messages are kept; of one conversation only, and left
+	// out where they are kept for ever.
+	RetentionDays *int `json:"retention_days,omitempty"`
 }
 
 // setState adds what the conversation is to whom it is shown.

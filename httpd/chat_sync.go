@@ -42,6 +42,9 @@ type changeList struct {
 	// Reload says that changes after last_change_seq are no longer kept: what is known
 	// of the conversation must be read anew.
 	Reload bool `json:"reload,omitempty"`
+	// ExpiredTo is set where messages expired after last_change_seq: all up to this seq
+	// are deleted, which no change tells one by one.
+	ExpiredTo uint64 `json:"expired_to_seq,omitempty"`
 }
 
 // change is one event as a socket tells it.
@@ -192,6 +195,9 @@ func (y *syncer) changesOf(ctx context.Context, v *sight, last uint64) (changeLi
 				return list, nil
 			}
 			last = e.ChangeSeq
+			if b, ok := e.Body.(*parley.ExpiredBody); ok && v.hears(e) {
+				list.ExpiredTo = b.To
+			}
 			if frame := y.frame(v, e, hidden); len(frame) > 0 {
 				list.Changes = append(list.Changes, change{e.ChangeSeq, frame})
 				y.room.bytes -= itemBytes + rawSize(frame)

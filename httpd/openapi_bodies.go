@@ -59,6 +59,9 @@ type (
 		Until       string `json:"until,omitempty" jsonschema:"A time; it wins over duration_sec."`
 		DurationSec uint64 `json:"duration_sec,omitempty" jsonschema:"Neither of the two: for good."`
 	}
+	retentionRequest struct {
+		Days *int `json:"days" jsonschema:"1 to 36500, or null: an org keeps for ever then, and a conversation does as its org. For a conversation 0 is for ever."`
+	}
 	addParticipantsRequest struct {
 		UserIDs []parley.PrincipalID `json:"user_ids"`
 		Role    parley.Role          `json:"role,omitempty"`

@@ -126,6 +126,9 @@ func Routes() []Route {
 		{"GET", conversation + "/export", SurfaceChat, false, NoBody, "a whole conversation, as JSON lines, for administrators", (*Server).exportConversation, nil},
 		{"POST", "/v1/users/{userId}/erase", SurfaceChat, false, NoBody, "erase a user: oneself, or as an administrator", (*Server).eraseUser, nil},
 		{"GET", "/v1/erasures/{id}", SurfaceChat, false, NoBody, "how far an erasure has come", (*Server).getErasure, nil},
+		{"GET", "/v1/retention", SurfaceChat, false, NoBody, "how long the org keeps messages, for administrators", (*Server).getRetention, nil},
+		{"PUT", "/v1/retention", SurfaceChat, false, JSONBody, "say how long the org keeps messages, as an administrator", (*Server).setRetention, nil},
+		{"PUT", conversation + "/retention", SurfaceChat, false, JSONBody, "say how long a conversation keeps messages", (*Server).setConversationRetention, nil},
 		{"GET", "/v1/chat/blocks", SurfaceChat, false, NoBody, "whom one blocks", (*Server).listBlocks, nil},
 
 		{"POST", "/auth/signup", SurfaceChat, true, JSONBody, "become a user, where that is open, or make one", (*Server).signUp, nil},
