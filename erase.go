@@ -178,7 +178,8 @@ type Erasure struct {
 	Reactions     int `json:"reactions"`     // taken away
 
 	RequestedAt time.Time `json:"requested_at"`
-	EndedAt     time.Time `json:"ended_at,omitzero"` // zero while it is under way
+	LoginsEnd   time.Time `json:"logins_end,omitzero"` // from when on no node lets in who came by a login; set after the first phase
+	EndedAt     time.Time `json:"ended_at,omitzero"`   // zero while it is under way
 }
 
 // ErasurePhase says what an erasure does now.

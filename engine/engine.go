@@ -39,6 +39,9 @@ type Config struct {
 	// Committed is called after each commit that held an event, and must not block
 	// (the relay's Poke); nil where nobody wants to know.
 	Committed func()
+	// EraseDelay is how long after the end of a user's logins the erasure of what it said
+	// begins, by when every node knows of the former; zero is 5 s, less none.
+	EraseDelay time.Duration
 	// EphemeralTypes are the custom types that are never stored.
 	EphemeralTypes []string
 	// Agents are the agents that live in this process; Org is ignored: each is
@@ -87,6 +90,9 @@ func New(c Config) *Engine {
 	}
 	if c.Committed == nil {
 		c.Committed = func() {}
+	}
+	if c.EraseDelay == 0 {
+		c.EraseDelay = eraseDelay
 	}
 	if c.AttachmentTypes == nil {
 		c.AttachmentTypes = parley.DefaultAttachmentTypes()

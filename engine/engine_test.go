@@ -71,6 +71,7 @@ func (w *world) node(name string, options ...func(*Config)) *Engine {
 	c := Config{
 		Store: w.store, Bus: w.bus, RunLog: w.runlog, IDs: ids{}, Limits: parley.DefaultLimits(), Node: name,
 		Agents: []parley.Principal{demo}, EphemeralTypes: []string{"cursor.moved"},
+		EraseDelay: -1,
 	}
 	for _, o := range options {
 		o(&c)

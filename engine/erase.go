@@ -16,6 +16,8 @@ const (
 	// eraseInterval is how often a node looks for erasures that nobody told it of.
 	eraseInterval = 5 * time.Second
 	eraseJobs     = 16 // read at once
+	// eraseDelay is as long as a node goes by what it knows of revocations.
+	eraseDelay = 5 * time.Second
 )
 
 // eraseUser begins an erasure. What is erased is carried out by keepErasing, of any
@@ -79,8 +81,8 @@ func (e *Engine) keepErasing(ctx context.Context) {
 	}
 }
 
-// eraseAll carries out the erasures that are under way. One that fails is tried again
-// the next time, after the others.
+// eraseAll carries out the erasures that are under way, as far as they can go on now.
+// One that fails is tried again the next time, after the others.
 func (e *Engine) eraseAll(ctx context.Context) error {
 	open, err := e.cfg.Store.OpenErasures(ctx, eraseJobs)
 	if err != nil {
@@ -92,12 +94,15 @@ func (e *Engine) eraseAll(ctx context.Context) error {
 	return err
 }
 
-// erase carries out one erasure to its end.
+// erase carries out one erasure to its end, or until it has to wait.
 func (e *Engine) erase(ctx context.Context, job *parley.Erasure) error {
 	for done := false; !done; {
 		var running *stillRunning
 		var err error
 		done, err = e.eraseStep(ctx, job)
+		if errors.Is(err, errLoginsLast) {
+			return nil
+		}
 		if errors.As(err, &running) {
 			err = e.cancelRun(ctx, &running.run)
 			if errors.Is(err, parley.ErrFenced) { // it ended by itself
@@ -111,6 +116,10 @@ func (e *Engine) erase(ctx context.Context, job *parley.Erasure) error {
 	return nil
 }
 
+// errLoginsLast stops a step while some node may still let the user in: what it says
+// then would come when nobody looks for it any more.
+var errLoginsLast = errors.New("a login of the user may still be good")
+
 // stillRunning stops a step at an answer that has to end first.
 type stillRunning struct{ run parley.Run }
 
@@ -122,6 +131,9 @@ func (e *Engine) eraseStep(ctx context.Context, job *parley.Erasure) (done bool,
 	now, err := e.cfg.Store.Erasure(ctx, job.Org, job.ID)
 	if err != nil {
 		return false, fmt.Errorf("read the job: %w", err)
+	}
+	if now.Phase != parley.EraseAccount && e.cfg.Now().Before(now.LoginsEnd) {
+		return false, errLoginsLast
 	}
 	var log logPart
 	switch now.Phase {

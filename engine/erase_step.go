@@ -44,7 +44,7 @@ func (e *erasing) account() error {
 	e.released = true // what was not sent
 	n, err := e.ErasePublished(e.job.Org, e.job.Principal, eraseEvents)
 	if err == nil && n < eraseEvents {
-		e.job.Phase = parley.EraseConversations
+		e.job.Phase, e.job.LoginsEnd = parley.EraseConversations, e.now.Add(e.engine.cfg.EraseDelay)
 	}
 	return err
 }

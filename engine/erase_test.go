@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/parley-chat/parley"
 )
@@ -201,6 +202,42 @@ func TestAnErasureGoesOnAfterAnyStep(t *testing.T) {
 	if done, err := w.eraseStep(t.Context(), job); !done || err != nil {
 		t.Errorf("a step after the end: %v, %v", done, err)
 	}
+}
+
+// Until all nodes know that its logins ended, a user may go on saying things: an erasure
+// looks for what it said after that.
+func TestAnErasureWaitsForTheEndOfLogins(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	w := newWorld(t, func(c *Config) {
+		c.Now, c.EraseDelay = func() time.Time { return now }, 5*time.Second
+	})
+	w.must(ben, parley.CreateConversation{Kind: parley.KindGroup, Title: "secret"})
+	job := w.must(ben, parley.EraseUser{Principal: "ben"}).Erasure
+	pass := func() *parley.Erasure {
+		t.Helper()
+		if err := w.eraseAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.store.Erasure(t.Context(), org, job.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := pass(); got.Phase != parley.EraseConversations {
+		t.Fatalf("after the first pass: %+v", got)
+	}
+	late := w.must(ben, parley.CreateConversation{Kind: parley.KindGroup, Title: "secret"}).Conversation.ID
+	w.must(ben, parley.PostMessage{Conversation: late, Content: "secret"})
+	now = now.Add(4 * time.Second)
+	if got := pass(); got.Phase != parley.EraseConversations {
+		t.Fatalf("it goes on while a login may be good: %+v", got)
+	}
+	now = now.Add(time.Second)
+	if got := pass(); got.Phase != parley.EraseDone {
+		t.Fatalf("it goes not on: %+v", got)
+	}
+	w.mustNotSay("secret", late)
 }
 
 // An answer that is being written to what is erased ends first.
