@@ -199,34 +199,43 @@ func (s *Service) SignUp(ctx context.Context, by *parley.Principal, n NewUser) (
 func (s *Service) Login(ctx context.Context, email, password string) (*Session, error) {
 	email, err := NormalEmail(email)
 	if err != nil {
-		return s.login(ctx, nil, password)
+		return s.login(ctx, nil, password, nil)
 	}
-	return limited(s, email, func() (*Session, error) {
+	return limited(s, email, func(may func() error) (*Session, error) {
 		u, err := s.Store.UserByEmail(ctx, email)
 		if err != nil && !errors.Is(err, parley.ErrNotFound) {
 			return nil, fmt.Errorf("sign in: %w", err)
 		}
-		return s.login(ctx, u, password)
+		return s.login(ctx, u, password, may)
 	})
 }
 
-// limited carries out what tries a password of an e-mail.
-func limited[T any](s *Service, email string, try func() (T, error)) (result T, err error) {
+// limited carries out what tries a password of an e-mail. try asks may once more when
+// its turn has come: of those who came together, only as many as may fail.
+func limited[T any](s *Service, email string, try func(may func() error) (T, error)) (result T, err error) {
 	key := sha256.Sum256([]byte(email))
-	if wait, ok := s.guesses.Allow(key, s.Now()); !ok {
-		return result, &parley.Error{
+	may := func() error {
+		wait, ok := s.guesses.Allow(key, s.Now())
+		if ok {
+			return nil
+		}
+		return &parley.Error{
 			Code: parley.CodeRateLimited, Message: "too many wrong passwords for this e-mail; try again later", RetryAfter: wait,
 		}
 	}
-	result, err = try()
+	if err := may(); err != nil {
+		return result, err
+	}
+	result, err = try(may)
 	if err != nil && parley.AsError(err).Code == parley.CodeUnauthenticated {
 		s.guesses.Failed(key, s.Now())
 	}
 	return result, err
 }
 
-// login signs in the user found, nil for none, if the password is its.
-func (s *Service) login(ctx context.Context, u *parley.User, password string) (*Session, error) {
+// login signs in the user found, nil for none, if the password is its. may, nil for
+// yes, is asked when it is tried.
+func (s *Service) login(ctx context.Context, u *parley.User, password string, may func() error) (*Session, error) {
 	hash := s.nobodys
 	if u != nil {
 		hash = u.Password
@@ -234,7 +243,7 @@ func (s *Service) login(ctx context.Context, u *parley.User, password string) (*
 	if len(password) > MaxPassword {
 		return nil, errWrong // nobody's, and said without work for anybody
 	}
-	ok, err := s.hasher.verify(ctx, hash, password)
+	ok, err := s.hasher.verify(ctx, hash, password, may)
 	if err != nil {
 		return nil, err
 	}
@@ -263,16 +272,18 @@ func (s *Service) ChangePassword(ctx context.Context, who *parley.Principal, cur
 	if err != nil {
 		return fmt.Errorf("change password: %w", err)
 	}
-	_, err = limited(s, u.Email, func() (struct{}, error) { return struct{}{}, s.changePassword(ctx, who, u, current, next) })
+	_, err = limited(s, u.Email, func(may func() error) (struct{}, error) {
+		return struct{}{}, s.changePassword(ctx, who, u, current, next, may)
+	})
 	return err
 }
 
-func (s *Service) changePassword(ctx context.Context, who *parley.Principal, u *parley.User, current, next string) error {
+func (s *Service) changePassword(ctx context.Context, who *parley.Principal, u *parley.User, current, next string, may func() error) error {
 	wrong := parley.Errorf(parley.CodeUnauthenticated, "the current password is wrong")
 	if len(current) > MaxPassword {
 		return wrong
 	}
-	ok, err := s.hasher.verify(ctx, u.Password, current)
+	ok, err := s.hasher.verify(ctx, u.Password, current, may)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,6 +275,29 @@ func TestGuessesForOneEmailAreLimited(t *testing.T) {
 	refused(t, o.ChangePassword(t.Context(), &me, "wrong password", "battery staple"), parley.CodeUnauthenticated)
 	_, err := o.Login(t.Context(), "ada@example.com", password)
 	refused(t, err, parley.CodeRateLimited)
+}
+
+// Those who guess at once are let in no more often than one after the other: they wait
+// for their turn to have a password hashed, and are asked again then.
+func TestGuessesAtOnceAreLimitedToo(t *testing.T) {
+	o := open(t, func(c *directory.Config) {
+		c.Guesses, c.GuessEvery, c.AtOnce = 3, time.Minute, 1
+		c.Cost = directory.Cost{MemoryKiB: 8 << 10, Passes: 2, Threads: 1} // none is through before all have come
+	})
+	var all sync.WaitGroup
+	var tried atomic.Int64
+	for range 50 {
+		all.Go(func() {
+			_, err := o.Login(t.Context(), "ada@example.com", "wrong password")
+			if parley.AsError(err).Code == parley.CodeUnauthenticated {
+				tried.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := tried.Load(); n < 3 || n > 10 { // one may begin before the last is counted
+		t.Errorf("%d passwords were tried at once", n)
+	}
 }
 
 // Who signs in often is never slowed down.

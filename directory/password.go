@@ -51,8 +51,9 @@ func newHasher(cost Cost, atOnce int, random io.Reader) *hasher {
 	}
 }
 
-// do runs fn when it is its turn; CodeRateLimited where too many wait already.
-func (h *hasher) do(ctx context.Context, fn func()) error {
+// do runs fn when it is its turn and may, nil for yes, allows it then; CodeRateLimited
+// where too many wait already.
+func (h *hasher) do(ctx context.Context, may func() error, fn func()) error {
 	select {
 	case h.queue <- struct{}{}:
 		defer func() { <-h.queue }()
@@ -67,6 +68,11 @@ func (h *hasher) do(ctx context.Context, fn func()) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if may != nil {
+		if err := may(); err != nil {
+			return err
+		}
+	}
 	fn()
 	return nil
 }
@@ -78,17 +84,18 @@ func (h *hasher) hash(ctx context.Context, password string) (text string, err er
 		return "", fmt.Errorf("make a salt: %w", err)
 	}
 	p := phc{cost: h.cost, salt: salt}
-	err = h.do(ctx, func() { p.sum = p.of(password, hashBytes) })
+	err = h.do(ctx, nil, func() { p.sum = p.of(password, hashBytes) })
 	return p.String(), err
 }
 
-// verify reports whether a password is the one that was hashed.
-func (h *hasher) verify(ctx context.Context, text, password string) (ok bool, err error) {
+// verify reports whether a password is the one that was hashed; an error of may is
+// returned as it is.
+func (h *hasher) verify(ctx context.Context, text, password string, may func() error) (ok bool, err error) {
 	p, err := parsePHC(text)
 	if err != nil {
 		return false, err
 	}
-	err = h.do(ctx, func() {
+	err = h.do(ctx, may, func() {
 		ok = subtle.ConstantTimeCompare(p.of(password, uint32(len(p.sum))), p.sum) == 1
 	})
 	return ok, err

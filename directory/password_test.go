@@ -21,7 +21,7 @@ func TestHashesOfAnotherCostStayGood(t *testing.T) {
 	}
 	now := newHasher(cheap, 1, rand.Reader)
 	for password, want := range map[string]bool{"secret one": true, "secret two": false, "": false} {
-		if ok, err := now.verify(t.Context(), text, password); ok != want || err != nil {
+		if ok, err := now.verify(t.Context(), text, password, nil); ok != want || err != nil {
 			t.Errorf("%q: %v, %v", password, ok, err)
 		}
 	}
@@ -32,7 +32,7 @@ func TestHashesOfAnotherCostStayGood(t *testing.T) {
 
 func TestTheDefaultCostCanBeVerified(t *testing.T) {
 	h := newHasher(DefaultCost, 1, rand.Reader)
-	if ok, err := h.verify(t.Context(), h.nobodys(), "secret one"); ok || err != nil {
+	if ok, err := h.verify(t.Context(), h.nobodys(), "secret one", nil); ok || err != nil {
 		t.Errorf("nobody's password: %v, %v", ok, err)
 	}
 }
@@ -49,7 +49,7 @@ func TestHashesThatAreNone(t *testing.T) {
 		strings.Replace(good, "t=1", "t=0", 1), strings.Replace(good, "p=1", "p=0", 1), strings.Replace(good, "p=1", "p=300", 1),
 		good[:strings.LastIndex(good, "$")+1], good[:len(good)-30],
 	} {
-		if ok, err := h.verify(t.Context(), text, "secret one"); ok || err == nil || strings.Contains(err.Error(), "secret") {
+		if ok, err := h.verify(t.Context(), text, "secret one", nil); ok || err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v, %v", text, ok, err)
 		}
 	}
@@ -62,7 +62,7 @@ func TestHashesAtOnceAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	began, finish := make(chan struct{}), make(chan struct{})
 	results := make(chan error, waiting+1)
-	go func() { results <- h.do(ctx, func() { close(began); <-finish }) }()
+	go func() { results <- h.do(ctx, nil, func() { close(began); <-finish }) }()
 	<-began
 	for range waiting {
 		h.queue <- struct{}{} // as somebody who waits
@@ -72,7 +72,7 @@ func TestHashesAtOnceAreBounded(t *testing.T) {
 		t.Errorf("the one too many: %v", err)
 	}
 	<-h.queue
-	go func() { results <- h.do(ctx, func() { t.Error("it was not its turn") }) }()
+	go func() { results <- h.do(ctx, nil, func() { t.Error("it was not its turn") }) }()
 	cancel()
 	if err := <-results; !errors.Is(err, context.Canceled) {
 		t.Errorf("the one who waited: %v", err)
