@@ -147,9 +147,18 @@ func (d *Dir) Stat(_ context.Context, id parley.AttachmentID) (int64, error) {
 	return info.Size(), nil
 }
 
-// Delete implements parley.Blobs.
+// Delete implements parley.Blobs. The name is gone for good when it returns: who asked
+// forgets the id then, and nobody would find a file that a loss of power brought back.
 func (d *Dir) Delete(_ context.Context, id parley.AttachmentID) error {
-	if err := os.Remove(d.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path := d.path(id)
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
 		return fmt.Errorf("delete %s: %w", id, err)
 	}
 	return nil
