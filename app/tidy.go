@@ -14,7 +14,7 @@ const (
 	// those that come while it tidies wait. tidyWorth is how much garbage is worth
 	// looking for, or memory without anything in it worth giving back, in bytes.
 	quietAllocs = 4 << 20
-	tidyWorth   = 8 << 20
+	tidyWorth   = 4 << 20
 )
 
 // tidy gives memory back when the process has become quiet. The collector runs

@@ -116,6 +116,16 @@ func (x *keyIndex) clear() {
 	}
 }
 
+// forget lets go of the heads that it remembers, where nothing waits. For the
+// writer's goroutine.
+func (x *keyIndex) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.places == 0 {
+		x.heads, x.waiting, x.args = map[logKey]*head{}, nil, nil
+	}
+}
+
 // isBehind reports whether the index lacks something of a log up to an offset.
 func (x *keyIndex) isBehind(org parley.OrgID, upTo uint64) bool {
 	x.mu.Lock()

@@ -10,14 +10,21 @@ import (
 // shrink gives back the pages that a connection keeps.
 const shrink = `PRAGMA shrink_memory`
 
-// Tidy gives back what the connections keep of the file, up to 16 MiB each: for a
-// time in which nobody asks. Who asks next reads it again from the kernel's cache.
-// It waits for the queue of writes, as an update does.
+// Tidy gives back what the connections keep of the file, up to 16 MiB each, and what
+// the writer knows of it by heart: for a time in which nobody asks. Who asks next
+// reads it again from the kernel's cache. It waits for the queue of writes, as an update does.
 func (s *Store) Tidy(ctx context.Context) (err error) {
 	if s.closing.Load() {
 		return errClosed
 	}
-	if err := s.writer.do(ctx, func(t *tx) error { return t.w.exec(shrink) }); err != nil {
+	if err := s.catchUp(ctx); err != nil {
+		return fmt.Errorf("sqlite: tidy: %w", err)
+	}
+	err = s.writer.do(ctx, func(t *tx) error {
+		t.w.keys.forget()
+		return t.w.exec(shrink)
+	})
+	if err != nil {
 		return fmt.Errorf("sqlite: tidy: %w", err)
 	}
 	var taken []*sql.Conn // all that are idle: one that was given back would be taken again
