@@ -212,10 +212,8 @@ func (e *erasing) messages(c *parley.Conversation, most int) (n int, err error) 
 		if err := e.message(c, m, true); err != nil {
 			return 0, err
 		}
-		if !e.job.Whole {
-			if err := e.answers(c, m.ID); err != nil {
-				return 0, err
-			}
+		if err := e.answers(c, m.ID); err != nil {
+			return 0, err
 		}
 		e.job.Seq = m.Seq
 	}
@@ -245,7 +243,9 @@ func (e *erasing) message(c *parley.Conversation, m *parley.Message, its bool) e
 	return nil
 }
 
-// answers erases what agents answered to a message: it is likely to repeat it.
+// answers erases what agents answered to a message: it is likely to repeat it. What is
+// being answered has to end first; the answers of a conversation that is erased whole
+// have their turn as messages.
 func (e *erasing) answers(c *parley.Conversation, trigger parley.MessageID) error {
 	runs, err := e.RunsAfter(c.Org, trigger)
 	if err != nil {
@@ -254,6 +254,9 @@ func (e *erasing) answers(c *parley.Conversation, trigger parley.MessageID) erro
 	for i := range runs {
 		if runs[i].Status == parley.RunRunning {
 			return &stillRunning{runs[i]}
+		}
+		if e.job.Whole {
+			continue
 		}
 		m, err := e.Message(c.Org, runs[i].Message)
 		if errors.Is(err, parley.ErrNotFound) {

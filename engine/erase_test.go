@@ -156,6 +156,28 @@ func TestAConversationWithAgentsAloneIsErasedWhole(t *testing.T) {
 	}
 }
 
+// An answer that is under way when everything around it is erased ends with it.
+func TestAnAnswerInAConversationErasedWholeEnds(t *testing.T) {
+	w := newWorld(t)
+	id := w.must(ben, parley.CreateConversation{Kind: parley.KindAgentDirect, Members: []parley.PrincipalID{"demo"}}).Conversation.ID
+	run, err := w.StartRun(t.Context(), &demo, id, w.said(ben, id, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Delta(t.Context(), "you said: secret"); err != nil {
+		t.Fatal(err)
+	}
+	w.erased(w.must(ben, parley.EraseUser{Principal: "ben"}).Erasure.ID)
+	w.mustNotSay("secret", id)
+	open, err := w.store.OpenRuns(t.Context(), org)
+	if err != nil || len(open) > 0 {
+		t.Errorf("still running: %+v, %v", open, err)
+	}
+	if run.Delta(t.Context(), " and more") == nil {
+		t.Error("it goes on")
+	}
+}
+
 // Who is left of two keeps what it said itself, and begins anew with whoever comes
 // under the id.
 func TestAPairIsPartedByAnErasure(t *testing.T) {
