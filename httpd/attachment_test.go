@@ -215,6 +215,41 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// One file is not uploaded any number of times at once: each holds what it has sent.
+func TestUploadsOfOneFileAtOnce(t *testing.T) {
+	h := open(t)
+	_, path := h.announce("ada", h.group(), "a.png", "image/png", 4)
+	answers := make(chan int, 4)
+	var bodies []*io.PipeWriter
+	for range cap(answers) {
+		r, w := io.Pipe()
+		bodies = append(bodies, w)
+		go func() {
+			answers <- h.put(path, "image/png", r, -1).status
+			_ = r.Close()
+		}()
+	}
+	// Who comes last is refused, while the others wait for their bodies.
+	if status := <-answers; status != http.StatusConflict {
+		t.Errorf("of four one has status %d, want 409", status)
+	}
+	for _, w := range bodies {
+		go func() {
+			_, _ = w.Write([]byte("four"))
+			_ = w.Close()
+		}()
+	}
+	stored := 0
+	for range cap(answers) - 1 {
+		if <-answers == http.StatusOK {
+			stored++
+		}
+	}
+	if stored == 0 {
+		t.Error("none of the others was taken")
+	}
+}
+
 // Who uploads so slowly that it will never end is cut off.
 func TestASlowUploadIsCutOff(t *testing.T) {
 	h := open(t, func(c *httpd.Config) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/parley-chat/parley"
@@ -133,10 +134,48 @@ func (s *Server) uploadAttachment(c *call) error {
 		c.w.Header().Set("Connection", "close") // its body is not read
 		return err
 	}
+	if !s.uploads.begin(id) {
+		c.w.Header().Set("Connection", "close")
+		return parley.Errorf(parley.CodeConflict, "the file is being uploaded already")
+	}
+	defer s.uploads.end(id)
 	if a, err = s.takeBytes(c, a); err != nil {
 		return err
 	}
 	return c.reply(http.StatusOK, chatAttachmentOf(a))
+}
+
+// uploads counts those under way. Each holds as much as its file may be: who has a
+// URL could have any number of them. Safe for concurrent use.
+type uploads struct {
+	mu sync.Mutex
+	of map[parley.AttachmentID]int
+}
+
+// sameUploads is how many uploads of one file there may be at once: whoever lost a
+// connection tries again before the server knows that it is lost.
+const sameUploads = 3
+
+// begin counts another; false where there are too many.
+func (u *uploads) begin(id parley.AttachmentID) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.of[id] == sameUploads {
+		return false
+	}
+	if u.of == nil {
+		u.of = map[parley.AttachmentID]int{}
+	}
+	u.of[id]++
+	return true
+}
+
+func (u *uploads) end(id parley.AttachmentID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.of[id]--; u.of[id] == 0 {
+		delete(u.of, id)
+	}
 }
 
 // asAnnounced refuses an upload whose head says already that it is another.

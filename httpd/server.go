@@ -106,6 +106,7 @@ type Server struct {
 	metrics   *metrics
 	handler   http.Handler
 	reference reference
+	uploads   uploads
 }
 
 // New makes a Server. It panics where two routes or metrics collide, which no
