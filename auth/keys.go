@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/parley-chat/parley/internal/disk"
 )
 
 // KeyFile is the name of the signing key's file in the data directory: a PEM
@@ -113,20 +115,7 @@ func createKey(dir string) error {
 	if err := os.Link(f.Name(), filepath.Join(dir, KeyFile)); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-// syncDir makes a new name in dir survive a loss of power: tokens signed by a key
-// that is gone after it would be worth nothing.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.SyncDir(dir) // tokens signed by a key that is gone would be worth nothing
 }
 
 // ID is the key's fingerprint, the JWK thumbprint of RFC 7638, and the `kid` of

@@ -19,27 +19,12 @@ const (
 
 // sweeping lets go of attachments each minute, and when it is woken, until ctx ends.
 func (e *Engine) sweeping(ctx context.Context) {
-	ticker := time.NewTicker(sweepInterval)
-	defer ticker.Stop()
-	for {
-		if err := e.Sweep(ctx); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("engine: let go of attachments", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-e.released:
-		}
-	}
+	e.keep(ctx, sweepInterval, e.released, "let go of attachments", e.Sweep)
 }
 
 // wakeSweep has attachments that were released just now go at once.
 func (e *Engine) wakeSweep() {
-	select {
-	case e.released <- struct{}{}:
-	default: // woken already
-	}
+	wake(e.released)
 }
 
 // Sweep deletes the bytes of attachments that no message carries any longer, or

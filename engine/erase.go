@@ -56,29 +56,14 @@ func (e *Engine) eraseUser(ctx context.Context, p *parley.Principal, cmd parley.
 	if err != nil {
 		return parley.Result{}, err
 	}
-	select {
-	case e.erasing <- struct{}{}:
-	default:
-	}
+	wake(e.erasing)
 	return result, nil
 }
 
 // keepErasing carries out erasures until ctx ends. Nodes that do so at once take
 // turns: each step holds the job's row and goes on from what it says.
 func (e *Engine) keepErasing(ctx context.Context) {
-	ticker := time.NewTicker(eraseInterval)
-	defer ticker.Stop()
-	for {
-		if err := e.eraseAll(ctx); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("engine: erase", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-e.erasing:
-		}
-	}
+	e.keep(ctx, eraseInterval, e.erasing, "erase", e.eraseAll)
 }
 
 // eraseAll carries out the erasures that are under way, as far as they can go on now.

@@ -59,10 +59,7 @@ func (e *Engine) setRetention(ctx context.Context, p *parley.Principal, cmd parl
 	if err != nil {
 		return parley.Result{}, err
 	}
-	select {
-	case e.retaining <- struct{}{}:
-	default:
-	}
+	wake(e.retaining)
 	return result, nil
 }
 
@@ -109,20 +106,8 @@ func (w *write) retained(id parley.ConversationID) (*parley.Conversation, error)
 // and when somebody has set a retention. Nodes that do so at once take turns: each
 // step holds the conversation and goes on from what its row says.
 func (e *Engine) keepRetaining(ctx context.Context) {
-	ticker := time.NewTicker(retainInterval)
-	defer ticker.Stop()
 	var left traces
-	for {
-		if err := e.retain(ctx, &left); err != nil && ctx.Err() == nil {
-			e.cfg.Logger.Warn("engine: expire messages", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-e.retaining:
-		}
-	}
+	e.keep(ctx, retainInterval, e.retaining, "expire messages", func(ctx context.Context) error { return e.retain(ctx, &left) })
 }
 
 // traces is what this node knows of what expired messages left in the store's files.

@@ -17,10 +17,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/parley-chat/parley"
+	"github.com/parley-chat/parley/internal/disk"
 	"github.com/parley-chat/parley/internal/spool"
 )
 
@@ -93,11 +93,11 @@ func (d *Dir) name(complete string, id parley.AttachmentID) error {
 		return err
 	}
 	if made == nil {
-		if err := syncDir(d.root); err != nil {
+		if err := disk.SyncDir(d.root); err != nil {
 			return err
 		}
 	}
-	return syncDir(folder)
+	return disk.SyncDir(folder)
 }
 
 // same is parley.ErrConflict unless the bytes of an id have this sum.
@@ -115,18 +115,6 @@ func (d *Dir) same(ctx context.Context, id parley.AttachmentID, sum [32]byte) er
 		return fmt.Errorf("put %s: %w", id, err)
 	}
 	return nil
-}
-
-// syncDir makes a new name in dir survive a loss of power.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Get implements parley.Blobs.
@@ -156,7 +144,7 @@ func (d *Dir) Delete(_ context.Context, id parley.AttachmentID) error {
 		return nil
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = disk.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", id, err)
