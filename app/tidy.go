@@ -11,10 +11,12 @@ const (
 	tidyInterval = 2 * time.Second
 	// quietAllocs is how much a process allocates in an interval that does next to
 	// nothing: pings, looks at the store. A thousand messages a second are 10 MiB, and
-	// those that come while it tidies wait. tidyWorth is how much garbage is worth
-	// looking for, or memory without anything in it worth giving back, in bytes.
-	quietAllocs = 4 << 20
-	tidyWorth   = 4 << 20
+	// those that come while it tidies wait. garbageWorth is how much garbage is worth
+	// looking for, and freeWorth how much memory without anything in it is worth giving
+	// back, in bytes; some is always left where it cannot be given back.
+	quietAllocs  = 4 << 20
+	garbageWorth = 4 << 20
+	freeWorth    = 8 << 20
 )
 
 // tidy gives memory back when the process has become quiet. The collector runs
@@ -55,9 +57,8 @@ type usage struct{ cycles, allocs, objects, live, free uint64 }
 // due reports whether nothing was collected and next to nothing allocated since
 // before, and there is garbage or free memory to give back.
 func (u *usage) due(before *usage) bool {
-	worth := max(u.live/8, tidyWorth)
 	return u.cycles == before.cycles && u.allocs-before.allocs < quietAllocs &&
-		(u.objects > u.live+worth || u.free > worth)
+		(u.objects > u.live+max(u.live/8, garbageWorth) || u.free > max(u.live/8, freeWorth))
 }
 
 // memory reads usage.
